@@ -1,0 +1,1 @@
+"""Trusted A/B-test tables on Dagster and dbt."""

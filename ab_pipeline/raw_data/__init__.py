@@ -1,0 +1,1 @@
+"""The raw tables: their contract, and how rows get into them."""

@@ -1,0 +1,107 @@
+"""Every setting, typed, read from the environment and `.env`, and checked once at load."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+ENV_PREFIX = "AB_PIPELINE_"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. The message says which, and what to do."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration. `.env.example` documents each name for the reader."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    target: Literal["local", "redshift"] = "local"
+    duckdb_path: Path = PROJECT_ROOT / "data" / "warehouse.duckdb"
+    start_date: dt.date = dt.date(2025, 1, 1)
+    timezone: str = "UTC"
+    lookback_days: int = Field(default=3, ge=0)
+
+    redshift_host: str | None = None
+    redshift_port: int = 5439
+    redshift_database: str | None = None
+    redshift_user: str | None = None
+    redshift_password: SecretStr | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Berlin") from error
+        return name
+
+    @field_validator("duckdb_path")
+    @classmethod
+    def _relative_to_the_project(cls, path: Path) -> Path:
+        # dbt, Dagster and the CLI start in different folders and must open the same file.
+        return PROJECT_ROOT / path.expanduser()
+
+    @model_validator(mode="after")
+    def _redshift_needs_credentials(self) -> Self:
+        if self.target == "redshift":
+            names = ("redshift_host", "redshift_database", "redshift_user", "redshift_password")
+            missing = [f"{ENV_PREFIX}{name.upper()}" for name in names if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"target redshift needs {', '.join(missing)}")
+        return self
+
+    def dbt_environment(self) -> dict[str, str]:
+        """What `dbt_project/profiles.yml` and the macros read, as environment variables."""
+        return {
+            f"{ENV_PREFIX}{name.upper()}": (
+                value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            )
+            for name, value in self
+            if value is not None
+        }
+
+
+def load_settings() -> Settings:
+    """Read and check the settings afresh.
+
+    Raises:
+        SettingsError: one line per wrong setting, each naming the variable and its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [_sentence(dict(problem)) for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, also exported to the environment that dbt reads."""
+    settings = load_settings()
+    os.environ.update(settings.dbt_environment())
+    return settings
+
+
+def _sentence(problem: dict) -> str:
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return f"{message}: set it in the environment or in {PROJECT_ROOT / '.env'}."
+    variable = f"{ENV_PREFIX}{str(problem['loc'][0]).upper()}"
+    return f"{variable}={problem['input']}: {message}. See .env.example."

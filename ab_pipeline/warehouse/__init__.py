@@ -1,0 +1,1 @@
+"""The one door to the warehouse that is not dbt's: DuckDB here, Redshift in production."""

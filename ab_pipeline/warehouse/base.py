@@ -1,0 +1,54 @@
+"""What the rest of the package may ask of a warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+
+
+class WarehouseError(Exception):
+    """The warehouse could not be used. The message says why and what to do."""
+
+
+class WarehouseLockedError(WarehouseError):
+    """Another process holds the warehouse. Trying again later is enough."""
+
+
+class Session(Protocol):
+    """One open connection."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Run a query; every row of its result. Parameters stand as `?` in the SQL."""
+        ...
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement for its effect."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Where raw data lands and the built tables live."""
+
+    def open(self, *, read_only: bool = True) -> AbstractContextManager[Session]:
+        """A session, closed on leaving the block.
+
+        Raises:
+            WarehouseLockedError: another process has it open in a way that excludes this one.
+            WarehouseError: it is missing, damaged or out of reach.
+        """
+        ...
+
+
+@contextmanager
+def transaction(session: Session) -> Iterator[Session]:
+    """All statements of the block, or none of them."""
+    session.run("begin")
+    try:
+        yield session
+    except BaseException:
+        session.run("rollback")
+        raise
+    session.run("commit")

@@ -1,0 +1,63 @@
+"""The embedded warehouse: one DuckDB file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ab_pipeline.warehouse.base import Row, WarehouseError, WarehouseLockedError
+
+
+@dataclass(frozen=True)
+class DuckDBSession:
+    """A session on an open DuckDB connection, which engine-specific code may use directly."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Every row of a query's result."""
+        return self.connection.execute(sql, list(parameters)).fetchall()
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement for its effect."""
+        self.connection.execute(sql, list(parameters))
+
+
+@dataclass(frozen=True)
+class DuckDBWarehouse:
+    """A DuckDB file. Opening it read-only needs the file to exist; for writing it is created."""
+
+    path: Path
+
+    @contextmanager
+    def open(self, *, read_only: bool = True) -> Iterator[DuckDBSession]:
+        """A session on the file, closed on leaving the block."""
+        if read_only and not self.path.exists():
+            raise WarehouseError(
+                f"{self.path} does not exist yet. Fill it with `ab-pipeline sample` or"
+                " `ab-pipeline load`, or set AB_PIPELINE_DUCKDB_PATH."
+            )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = duckdb.connect(self.path, read_only=read_only)
+        except duckdb.Error as error:
+            raise _explain(self.path, error) from error
+        try:
+            yield DuckDBSession(connection)
+        finally:
+            connection.close()
+
+
+def _explain(path: Path, error: duckdb.Error) -> WarehouseError:
+    message = str(error)
+    if "lock" in message.lower():
+        return WarehouseLockedError(f"{path} is in use by another process: {message.splitlines()[0]}")
+    return WarehouseError(
+        f"{path} cannot be opened as a DuckDB file: {message.splitlines()[0]}. If it is damaged,"
+        " restore a backup or move it away; raw tables are the only state that cannot be rebuilt."
+    )
