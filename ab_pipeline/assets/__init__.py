@@ -1,0 +1,1 @@
+"""What the pipeline builds, as Dagster assets."""

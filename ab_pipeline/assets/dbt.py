@@ -1,0 +1,43 @@
+"""The dbt project as assets: one dbt process builds whatever a run has selected."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy
+from dagster_dbt import DbtProject, dbt_assets
+from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
+
+from ab_pipeline.assets.translator import AbPipelineTranslator
+from ab_pipeline.dbt.arguments import DayWindow, build_arguments
+from ab_pipeline.dbt.invocation import invoke_dbt
+
+# One writer at a time: DuckDB locks its file, and Redshift refuses concurrent writes as not serialisable.
+WAREHOUSE_POOL = "warehouse"
+
+
+def warehouse_assets(
+    project: DbtProject, manifest: Mapping[str, Any], translator: AbPipelineTranslator
+) -> AssetsDefinition:
+    """Every seed, model and snapshot of the project, with its tests as asset checks."""
+
+    @dbt_assets(
+        manifest=manifest,
+        project=project,
+        dagster_dbt_translator=translator,
+        backfill_policy=BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
+    )
+    def warehouse(context: AssetExecutionContext) -> Iterator[DbtDagsterEventType]:
+        window = _selected_window(context)
+        yield from invoke_dbt(
+            build_arguments(window), context=context, project=project
+        ).events_with_metadata()
+
+    return warehouse
+
+
+def _selected_window(context: AssetExecutionContext) -> DayWindow | None:
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return None
+    window = context.partition_time_window
+    return DayWindow(window.start, window.end)

@@ -1,0 +1,18 @@
+"""The raw tables: assets that the source system makes and the pipeline only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import AssetSpec
+
+from ab_pipeline.assets.translator import AbPipelineTranslator
+
+
+def raw_assets(manifest: Mapping[str, Any], translator: AbPipelineTranslator) -> list[AssetSpec]:
+    """One external asset a dbt source, described as `models/src/sources.yml` describes it."""
+    return [
+        translator.get_asset_spec(manifest, unique_id, None).replace_attributes(group_name="raw_data")
+        for unique_id in manifest["sources"]
+    ]

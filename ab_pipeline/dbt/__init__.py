@@ -1,0 +1,1 @@
+"""dbt, run inside the process that asks for it."""

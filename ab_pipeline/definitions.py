@@ -1,0 +1,28 @@
+"""The table of contents: every asset, job, sensor and schedule of the code location."""
+
+from __future__ import annotations
+
+import json
+
+from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
+
+from ab_pipeline.assets.dbt import warehouse_assets
+from ab_pipeline.assets.raw import raw_assets
+from ab_pipeline.assets.translator import AbPipelineTranslator
+from ab_pipeline.dbt.project import load_project
+from ab_pipeline.partitions import daily_partitions
+from ab_pipeline.settings import get_settings
+
+_settings = get_settings()
+_project = load_project(_settings)
+_manifest = json.loads(_project.manifest_path.read_bytes())
+_translator = AbPipelineTranslator(daily_partitions(_settings))
+
+defs = Definitions(
+    assets=[*raw_assets(_manifest, _translator), warehouse_assets(_project, _manifest, _translator)],
+    jobs=[
+        define_asset_job("refresh", AssetSelection.all(), description="Build everything, of the days given.")
+    ],
+    # a run is one step: a process for it would only import everything again
+    executor=in_process_executor,
+)

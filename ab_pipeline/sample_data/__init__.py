@@ -1,0 +1,1 @@
+"""A seeded A/B-test data set with known true effects."""

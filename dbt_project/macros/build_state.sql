@@ -1,0 +1,67 @@
+{#-
+  What analytics_variant_user_daily was built from, written in the transaction that builds it:
+
+  - built_day: each day, with the signature of the events it was built from;
+  - built_user: each user and variant, with the age and gender the rows carry.
+
+  Comparing them with what is there now gives the days and users to build again. Nothing else remembers.
+-#}
+
+{% macro build_state(name) %}
+    {{- return(api.Relation.create(database=target.database, schema=target.schema, identifier=name)) -}}
+{% endmacro %}
+
+
+{% macro _build_state_exists(name) %}
+    {{- return(adapter.get_relation(target.database, target.schema, name) is not none) -}}
+{% endmacro %}
+
+
+{#- As a hook before the model it also opens the transaction, so that the model, the deletes and record_build
+    all see the same users. -#}
+{% macro find_changed_users() %}
+    {%- set users -%}
+        select user_id, variant_id, age, gender, num_of_assignments
+    {%- endset -%}
+    create table if not exists {{ build_state('built_day') }} (
+        datestamp date, num_of_events bigint, signature varchar(64), built_at timestamp
+    );
+    create table if not exists {{ build_state('built_user') }} (
+        user_id integer, variant_id varchar(32), age varchar(16), gender varchar(16), num_of_assignments bigint
+    );
+    {% if not is_incremental() %}
+    delete from {{ build_state('built_day') }};
+    delete from {{ build_state('built_user') }};
+    {% endif %}
+    drop table if exists changed_user;
+    create temporary table changed_user as
+    with
+    now_there as ({{ users }} from {{ ref('dim_user') }} where has_metadata),
+    built as ({{ users }} from {{ build_state('built_user') }}),
+    appeared as (select * from now_there except select * from built),
+    disappeared as (select * from built except select * from now_there)
+    select user_id from appeared
+    union
+    select user_id from disappeared
+{% endmacro %}
+
+
+{% macro record_build() %}
+    delete from {{ build_state('built_day') }}
+    where {{ in_window('datestamp', 'date') }};
+    insert into {{ build_state('built_day') }} (datestamp, num_of_events, signature, built_at)
+    select
+        datestamp,
+        count(*),
+        {{ event_signature('occurred_at') }},
+        cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
+    from {{ ref('fact_user_event') }}
+    where {{ in_window('datestamp', 'date') }}
+    group by datestamp;
+    delete from {{ build_state('built_user') }}
+    where user_id in (select user_id from changed_user);
+    insert into {{ build_state('built_user') }} (user_id, variant_id, age, gender, num_of_assignments)
+    select user_id, variant_id, age, gender, num_of_assignments
+    from {{ ref('dim_user') }}
+    where has_metadata and user_id in (select user_id from changed_user)
+{% endmacro %}

@@ -1,0 +1,4 @@
+{% test holds(model, expression) %}
+    select * from {{ model }}
+    where not ({{ expression }})
+{% endtest %}
