@@ -115,7 +115,7 @@ def file_version(path: Path) -> tuple[int, ...]:
 def reason(error: Exception) -> str:
     """One line of an error: DuckDB's first says where, its last before the advice and settings says what."""
     text = re.split(r"\n+(?:LINE \d|Possible )", str(error))[0]
-    lines = [line.strip()[:300] for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    lines = [line.strip(" .")[:300] for line in text.splitlines() if line.strip()] or [type(error).__name__]
     return ": ".join(dict.fromkeys((lines[0], lines[-1])))
 
 

@@ -9,6 +9,18 @@ from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
 
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse of the configured target."""
-    if settings.target == "local":
-        return DuckDBWarehouse(settings.duckdb_path)
-    raise WarehouseError(f"target {settings.target} is reached through dbt only")
+    return embedded_warehouse(settings)
+
+
+def embedded_warehouse(settings: Settings) -> DuckDBWarehouse:
+    """The DuckDB file, for what only works there.
+
+    Raises:
+        WarehouseError: the target is another.
+    """
+    if settings.target != "local":
+        raise WarehouseError(
+            f"AB_PIPELINE_TARGET={settings.target}: this works on the embedded warehouse only."
+            " Set AB_PIPELINE_TARGET=local."
+        )
+    return DuckDBWarehouse(settings.duckdb_path)

@@ -106,9 +106,15 @@ def test_a_file_may_have_any_name(session: DuckDBSession, tmp_path: Path, name: 
 def test_a_parquet_file_in_a_partition_folder_has_only_its_own_columns(
     session: DuckDBSession, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "day=2025-01-01"
-    folder.mkdir()
-    assert check_file(session, USER_EVENT, write_parquet(folder / "e.parquet", event_with())).rows == 1
+    folder = tmp_path / "user_id=9" / "day=2025-01-01"
+    folder.mkdir(parents=True)
+    ((user_id, *_),) = rows_of(session, USER_EVENT, write_parquet(folder / "e.parquet", event_with()))
+    assert user_id == 1
+
+
+def test_numbers_and_timestamps_may_stand_between_spaces(session: DuckDBSession, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "m.csv", "user_id, age, gender, updated_at", " 1 , 18-24 , f, 2025-01-02 ")
+    assert rows_of(session, USER_METADATA, path) == [(1, " 18-24 ", " f", dt.datetime(2025, 1, 2))]  # noqa: DTZ001
 
 
 def test_a_timestamp_with_an_offset_becomes_utc_whatever_the_session_says(
@@ -290,7 +296,7 @@ def test_a_late_problem_of_a_large_file_has_its_own_line_on_every_thread_and_in_
     [
         ("1", "CSV Error on Line: 3: Expected Number of Columns: 2 Found: 1"),
         ("1,a,b", "CSV Error on Line: 3: Expected Number of Columns: 2 Found: 3"),
-        ('1,"a', "CSV Error on Line: 3: Value with unterminated quote found."),
+        ('1,"a', "CSV Error on Line: 3: Value with unterminated quote found"),
     ],
 )
 def test_a_malformed_csv_line_is_named(session: DuckDBSession, tmp_path: Path, line: str, why: str) -> None:
@@ -317,7 +323,8 @@ GZIP = gzip.compress(f"{EVENT_HEADER}\n{EVENT}\n".encode() * 50)
         ("truncated.parquet", b"PAR1" + bytes(100)),
         ("not_gzip.csv.gz", EVENT_HEADER.encode()),
         ("truncated.csv.gz", GZIP[:-20]),
-        ("empty.csv.gz", GZIP[:5]),
+        ("cut_off.csv.gz", GZIP[:5]),
+        ("overwritten.csv.gz", GZIP[:10] + b"\xff" * 50),
     ],
 )
 def test_a_damaged_file_is_named(session: DuckDBSession, tmp_path: Path, name: str, content: bytes) -> None:

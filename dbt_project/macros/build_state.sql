@@ -38,11 +38,8 @@
     with
     now_there as ({{ users }} from {{ ref('dim_user') }} where has_metadata),
     built as ({{ users }} from {{ build_state('built_user') }}),
-    appeared as (select * from now_there except select * from built),
-    disappeared as (select * from built except select * from now_there)
-    select user_id from appeared
-    union
-    select user_id from disappeared
+    changed as ({{ rows_that_differ('now_there', 'built') }})
+    select distinct user_id from changed
 {% endmacro %}
 
 

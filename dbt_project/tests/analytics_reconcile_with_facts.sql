@@ -45,9 +45,7 @@ built as (
 
 differences as (
 
-    (select * from expected except select * from built)
-    union all
-    (select * from built except select * from expected)
+    {{ rows_that_differ('expected', 'built') }}
 
 )
 

@@ -27,9 +27,7 @@ fact_days as (
 
 differences as (
 
-    (select * from raw_days except select * from fact_days)
-    union all
-    (select * from fact_days except select * from raw_days)
+    {{ rows_that_differ('raw_days', 'fact_days') }}
 
 )
 

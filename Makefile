@@ -1,0 +1,47 @@
+PYTHON ?= python3
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+BIN := .venv/bin
+DAYS ?= 2025-01-01...2025-03-01
+QUIET := --config-json '{"loggers": {"console": {"config": {"log_level": "WARNING"}}}}'
+
+.PHONY: help install demo dev test lint bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
+
+install: .venv/installed ## the environment, with pinned and hash-checked packages
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
+	mkdir -p $(@D) && cp $< $@
+
+demo: export AB_PIPELINE_DUCKDB_PATH = $(CURDIR)/data/demo.duckdb
+demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to the daily table, and what came of it
+	$(BIN)/ab-pipeline sample --replace
+	$(BIN)/dagster asset materialize -m ab_pipeline.definitions --select '*' --partition-range $(DAYS) $(QUIET)
+	$(BIN)/ab-pipeline summary
+	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, then open http://127.0.0.1:3000"
+
+dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://127.0.0.1:3000
+	$(BIN)/dagster dev
+
+test: install ## all tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: install ## ruff, pyright and sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	cd dbt_project && AB_PIPELINE_DUCKDB_PATH=:memory: ../$(BIN)/sqlfluff lint --disable-progress-bar models tests
+
+lock: ## requirements.lock, afresh from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-emit-index-url --no-strip-extras --quiet --output-file requirements.lock
+
+clean: ## everything made here but .venv and .env
+	rm -rf .dagster data dbt_project/target dbt_project/logs

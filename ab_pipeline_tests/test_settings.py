@@ -1,0 +1,118 @@
+"""Settings are read once, checked at load, and a mistake is one sentence that names the variable."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import pytest
+
+from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(ENV_PREFIX + name.upper(), raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+def test_without_any_setting_the_embedded_warehouse_is_used() -> None:
+    settings = load_settings()
+    assert settings.target == "local"
+    assert settings.duckdb_path == PROJECT_ROOT / "data" / "warehouse.duckdb"
+
+
+def test_a_relative_path_is_below_the_project_wherever_a_command_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AB_PIPELINE_DUCKDB_PATH", "data/other.duckdb")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().duckdb_path == PROJECT_ROOT / "data" / "other.duckdb"
+
+
+def test_a_variable_that_is_set_but_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_START_DATE", "")
+    assert load_settings().start_date == dt.date(2025, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TARGET", "snowflake"),
+        ("TIMEZONE", "Mars/Olympus"),
+        ("TIMEZONE", "../etc/passwd"),
+        ("LOOKBACK_DAYS", "-1"),
+        ("START_DATE", "yesterday"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENV_PREFIX + variable, value)
+    with pytest.raises(SettingsError, match=re.escape(f"{ENV_PREFIX}{variable}={value}: ")):
+        load_settings()
+
+
+def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_TARGET", "snowflake")
+    monkeypatch.setenv("AB_PIPELINE_TIMEZONE", "Mars/Olympus")
+    with pytest.raises(SettingsError, match=r"AB_PIPELINE_TARGET.*\nAB_PIPELINE_TIMEZONE"):
+        load_settings()
+
+
+def test_redshift_names_every_credential_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_TARGET", "redshift")
+    monkeypatch.setenv("AB_PIPELINE_REDSHIFT_HOST", "cluster.example.com")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "AB_PIPELINE_REDSHIFT_PASSWORD" in str(error.value)
+    assert "AB_PIPELINE_REDSHIFT_HOST" not in str(error.value)
+
+
+def test_a_password_shows_in_no_error_and_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "DATABASE", "USER"):
+        monkeypatch.setenv(f"AB_PIPELINE_REDSHIFT_{name}", "x")
+    monkeypatch.setenv("AB_PIPELINE_REDSHIFT_PASSWORD", "hunter2")
+    monkeypatch.setenv("AB_PIPELINE_TARGET", "redshift")
+    settings = load_settings()
+    assert "hunter2" not in repr(settings)
+    assert settings.dbt_environment()["AB_PIPELINE_REDSHIFT_PASSWORD"] == "hunter2"
+    monkeypatch.setenv("AB_PIPELINE_REDSHIFT_PORT", "many")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "hunter2" not in str(error.value)
+
+
+def test_the_example_file_documents_every_setting_with_its_default() -> None:
+    example = (PROJECT_ROOT / ".env.example").read_text()
+    documented = dict(re.findall(rf"^(?:# )?{ENV_PREFIX}(\w+)=(.*)$", example, flags=re.MULTILINE))
+    assert {name.lower() for name in documented} == set(Settings.model_fields)
+    for name, value in documented.items():
+        default = Settings.model_fields[name.lower()].default
+        if isinstance(default, Path):
+            default = default.relative_to(PROJECT_ROOT)
+        assert value == ("" if default is None else str(default))
+
+
+def test_dbt_alone_has_the_same_defaults() -> None:
+    read_by_dbt = {
+        match
+        for source in [
+            PROJECT_ROOT / "dbt_project" / "profiles.yml",
+            *(PROJECT_ROOT / "dbt_project").rglob("*.sql"),
+        ]
+        if "target" not in source.parts
+        for match in re.findall(
+            rf"env_var\(['\"]{ENV_PREFIX}(\w+)['\"], ['\"](.*?)['\"]\)", source.read_text()
+        )
+    }
+    assert {name for name, _ in read_by_dbt} >= {"TARGET", "DUCKDB_PATH", "LOOKBACK_DAYS", "START_DATE"}
+    for name, default in read_by_dbt:
+        expected = Settings.model_fields[name.lower()].default
+        if isinstance(expected, Path):
+            # dbt works in dbt_project/
+            assert (PROJECT_ROOT / "dbt_project" / default).resolve() == expected
+        else:
+            assert default == ("" if expected is None else str(expected))
