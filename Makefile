@@ -39,6 +39,9 @@ lint: install ## ruff, pyright and sqlfluff
 	$(BIN)/pyright
 	cd dbt_project && AB_PIPELINE_DUCKDB_PATH=:memory: ../$(BIN)/sqlfluff lint --disable-progress-bar models tests
 
+bench: install ## every benchmark, as ratios (takes about half an hour)
+	$(BIN)/python -m benchmarks
+
 lock: ## requirements.lock, afresh from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-emit-index-url --no-strip-extras --quiet --output-file requirements.lock

@@ -116,9 +116,7 @@ def _progress() -> Progress:
 def _refuse_to_overwrite(session: Session) -> None:
     there = {
         name
-        for (name,) in session.rows(
-            "select table_name from information_schema.tables where table_schema = ?", [SCHEMA]
-        )
+        for (name,) in session.rows("select table_name from information_schema.tables where table_schema = ?", [SCHEMA])
     }
     for name in there & RAW_TABLES.keys():
         [(rows,)] = session.rows(f"select count(*) from {SCHEMA}.{name}")

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
 
     target: Literal["local", "redshift"] = "local"
     duckdb_path: Path = PROJECT_ROOT / "data" / "warehouse.duckdb"
+    duckdb_memory_limit: str = Field(default="80%", pattern=r"^\d+(\.\d+)?\s*(%|[KMGT]i?B)$")
     start_date: dt.date = dt.date(2025, 1, 1)
     timezone: str = "UTC"
     lookback_days: int = Field(default=3, ge=0)
@@ -70,9 +71,7 @@ class Settings(BaseSettings):
     def dbt_environment(self) -> dict[str, str]:
         """What `dbt_project/profiles.yml` and the macros read, as environment variables."""
         return {
-            f"{ENV_PREFIX}{name.upper()}": (
-                value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            )
+            f"{ENV_PREFIX}{name.upper()}": (value.get_secret_value() if isinstance(value, SecretStr) else str(value))
             for name, value in self
             if value is not None
         }

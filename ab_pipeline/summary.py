@@ -34,9 +34,7 @@ class VariantSummary:
 
 def row_counts(session: Session) -> dict[str, int]:
     """Rows per built table; a table that is not there is left out."""
-    there = session.rows(
-        "select table_name from information_schema.tables where table_schema = ?", [BUILT_SCHEMA]
-    )
+    there = session.rows("select table_name from information_schema.tables where table_schema = ?", [BUILT_SCHEMA])
     names = {name for (name,) in there}
     return {
         table: session.rows(f"select count(*) from {BUILT_SCHEMA}.{table}")[0][0]

@@ -47,9 +47,7 @@ def test_a_variable_that_is_set_but_empty_counts_as_not_set(monkeypatch: pytest.
         ("START_DATE", "yesterday"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_variable(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_value_is_named_with_its_variable(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENV_PREFIX + variable, value)
     with pytest.raises(SettingsError, match=re.escape(f"{ENV_PREFIX}{variable}={value}: ")):
         load_settings()
@@ -104,9 +102,7 @@ def test_dbt_alone_has_the_same_defaults() -> None:
             *(PROJECT_ROOT / "dbt_project").rglob("*.sql"),
         ]
         if "target" not in source.parts
-        for match in re.findall(
-            rf"env_var\(['\"]{ENV_PREFIX}(\w+)['\"], ['\"](.*?)['\"]\)", source.read_text()
-        )
+        for match in re.findall(rf"env_var\(['\"]{ENV_PREFIX}(\w+)['\"], ['\"](.*?)['\"]\)", source.read_text())
     }
     assert {name for name, _ in read_by_dbt} >= {"TARGET", "DUCKDB_PATH", "LOOKBACK_DAYS", "START_DATE"}
     for name, default in read_by_dbt:

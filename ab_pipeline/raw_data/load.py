@@ -24,9 +24,7 @@ class LoadSummary:
     rows: int
 
 
-def load(
-    session: DuckDBSession, table: RawTable, patterns: Sequence[str], *, replace: bool = False
-) -> LoadSummary:
+def load(session: DuckDBSession, table: RawTable, patterns: Sequence[str], *, replace: bool = False) -> LoadSummary:
     """Check every file, then append all of them to the table in one transaction.
 
     Each pattern is a path or a glob (`**` too); a file that several of them match is loaded once.

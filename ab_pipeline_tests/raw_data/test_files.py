@@ -74,9 +74,7 @@ def test_a_csv_may_end_lines_as_any_system_does_and_start_with_a_byte_order_mark
     assert rows_of(session, USER_VARIANT, path) == [(1, "a"), (2, "b")]
 
 
-def test_an_unquoted_empty_field_is_null_and_a_quoted_one_is_empty_text(
-    session: DuckDBSession, tmp_path: Path
-) -> None:
+def test_an_unquoted_empty_field_is_null_and_a_quoted_one_is_empty_text(session: DuckDBSession, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "m.csv", "user_id,age,gender,updated_at", '1,,"",""')
     assert rows_of(session, USER_METADATA, path) == [(1, None, "", None)]
 
@@ -103,9 +101,7 @@ def test_a_file_may_have_any_name(session: DuckDBSession, tmp_path: Path, name: 
     assert check_file(session, USER_EVENT, write_csv(tmp_path / name, EVENT_HEADER, EVENT)).rows == 1
 
 
-def test_a_parquet_file_in_a_partition_folder_has_only_its_own_columns(
-    session: DuckDBSession, tmp_path: Path
-) -> None:
+def test_a_parquet_file_in_a_partition_folder_has_only_its_own_columns(session: DuckDBSession, tmp_path: Path) -> None:
     folder = tmp_path / "user_id=9" / "day=2025-01-01"
     folder.mkdir(parents=True)
     ((user_id, *_),) = rows_of(session, USER_EVENT, write_parquet(folder / "e.parquet", event_with()))
@@ -122,9 +118,7 @@ def test_a_timestamp_with_an_offset_becomes_utc_whatever_the_session_says(
 ) -> None:
     session.run("set timezone = 'America/New_York'")
     instants = ["2025-01-01T02:00:00+02:00", "2025-01-01 00:00:00Z", "2025-01-01", "2024-12-31 19:00:00-05"]
-    path = write_csv(
-        tmp_path / "v.csv", "user_id,variant_id,assigned_at", *(f"1,a,{instant}" for instant in instants)
-    )
+    path = write_csv(tmp_path / "v.csv", "user_id,variant_id,assigned_at", *(f"1,a,{instant}" for instant in instants))
     parquet = write_parquet(
         tmp_path / "v.parquet",
         "select 1 as user_id, 'a' as variant_id, timestamptz '2025-01-01 02:00:00+02' as assigned_at",
@@ -232,14 +226,10 @@ def test_a_wrong_value_in_parquet_is_named_with_its_row(
     session: DuckDBSession, tmp_path: Path, columns: dict[str, str], problem: str
 ) -> None:
     select = f"{event_with()} union all {event_with(**columns)}"
-    assert problems_of(session, USER_EVENT, write_parquet(tmp_path / "e.parquet", select)) == [
-        f"row 2, {problem}"
-    ]
+    assert problems_of(session, USER_EVENT, write_parquet(tmp_path / "e.parquet", select)) == [f"row 2, {problem}"]
 
 
-def test_text_is_limited_in_bytes_and_a_key_may_not_be_empty_text(
-    session: DuckDBSession, tmp_path: Path
-) -> None:
+def test_text_is_limited_in_bytes_and_a_key_may_not_be_empty_text(session: DuckDBSession, tmp_path: Path) -> None:
     path = write_csv(
         tmp_path / "v.csv", "user_id,variant_id", f"1,{'ü' * 16}", f"2,{'ü' * 16}x", '3,""', f"4,{'x' * 32}"
     )
@@ -249,9 +239,7 @@ def test_text_is_limited_in_bytes_and_a_key_may_not_be_empty_text(
     ]
 
 
-def test_a_line_is_where_the_row_starts_also_after_quoted_line_breaks(
-    session: DuckDBSession, tmp_path: Path
-) -> None:
+def test_a_line_is_where_the_row_starts_also_after_quoted_line_breaks(session: DuckDBSession, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "v.csv", "variant_id,user_id", '"a\nb\n",1', '"c\nd",x', "e,2", "f,y")
     assert [problem.split(",")[0] for problem in problems_of(session, USER_VARIANT, path)] == [
         "line 5",
@@ -280,12 +268,8 @@ def test_a_late_problem_of_a_large_file_has_its_own_line_on_every_thread_and_in_
     session: DuckDBSession, tmp_path: Path
 ) -> None:
     session.run("set preserve_insertion_order = false")
-    path = write_csv(
-        tmp_path / "v.csv", "user_id,variant_id", *(f"{i},{'v' * 30}" for i in range(400_000)), "x,a"
-    )
-    assert problems_of(session, USER_VARIANT, path) == [
-        f"line 400002, column user_id: found 'x', {WHOLE_NUMBER}"
-    ]
+    path = write_csv(tmp_path / "v.csv", "user_id,variant_id", *(f"{i},{'v' * 30}" for i in range(400_000)), "x,a")
+    assert problems_of(session, USER_VARIANT, path) == [f"line 400002, column user_id: found 'x', {WHOLE_NUMBER}"]
 
 
 # What cannot be read at all

@@ -62,9 +62,7 @@ def test_patterns_are_expanded_and_a_file_that_two_of_them_match_is_loaded_once(
     (tmp_path / "deep" / "er").mkdir(parents=True)
     for user, name in enumerate(("b.csv", "a.csv", "deep/er/c.csv", "d[1].csv")):
         write_csv(tmp_path / name, HEADER, f"{user},v")
-    summary = load(
-        session, USER_VARIANT, [f"{tmp_path}/d[1].csv", f"{tmp_path}/deep/../*.csv", f"{tmp_path}/**/*.csv"]
-    )
+    summary = load(session, USER_VARIANT, [f"{tmp_path}/d[1].csv", f"{tmp_path}/deep/../*.csv", f"{tmp_path}/**/*.csv"])
     names = ["d[1].csv", "a.csv", "b.csv", "deep/er/c.csv"]
     assert [str(path.resolve().relative_to(tmp_path)) for path in summary.files] == names
     assert variants(session) == [(user, "v") for user in range(4)]
@@ -75,9 +73,7 @@ def test_files_of_both_formats_with_and_without_the_optional_column_go_in_one_lo
 ) -> None:
     plain = write_csv(tmp_path / "v.csv", HEADER, "1,a")
     dated = str(tmp_path / "v.parquet")
-    session.run(
-        f"copy (select date '2025-01-01' as assigned_at, 'b' as variant_id, 2 as user_id) to '{dated}'"
-    )
+    session.run(f"copy (select date '2025-01-01' as assigned_at, 'b' as variant_id, 2 as user_id) to '{dated}'")
     load(session, USER_VARIANT, [plain, dated])
     assert session.rows("from raw_data.user_variant order by user_id") == [
         (1, "a", None),
@@ -136,9 +132,7 @@ def test_patterns_that_match_nothing_are_named(session: DuckDBSession, tmp_path:
         load(session, USER_VARIANT, [], replace=True)
 
 
-def test_the_problems_of_all_files_are_told_and_no_file_is_loaded(
-    session: DuckDBSession, tmp_path: Path
-) -> None:
+def test_the_problems_of_all_files_are_told_and_no_file_is_loaded(session: DuckDBSession, tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", HEADER, "1,a")
     write_csv(tmp_path / "b.csv", HEADER, *(["x,b"] * 9))
     write_csv(tmp_path / "c.csv", HEADER, "y,c")

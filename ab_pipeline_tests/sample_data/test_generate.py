@@ -126,8 +126,6 @@ def test_late_rows_are_new_events_of_the_day_at_the_end_of_the_table(sampled: Du
         (A_DAY, 0, "rows must be at least 1, not 0"),
     ],
 )
-def test_late_rows_that_cannot_be_are_refused(
-    sampled: DuckDBSession, day: dt.date, rows: int, sentence: str
-) -> None:
+def test_late_rows_that_cannot_be_are_refused(sampled: DuckDBSession, day: dt.date, rows: int, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         late_rows(sampled, SPEC, day, rows)

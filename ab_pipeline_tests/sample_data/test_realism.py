@@ -107,9 +107,7 @@ def recorded_users(session: DuckDBSession, experiment: Experiment) -> list[int]:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.experiment_id)
-def test_only_the_broken_experiment_misses_its_expected_weights(
-    session: DuckDBSession, experiment: Experiment
-) -> None:
+def test_only_the_broken_experiment_misses_its_expected_weights(session: DuckDBSession, experiment: Experiment) -> None:
     observed = recorded_users(session, experiment)
     expected = [sum(observed) * variant.expected_weight for variant in experiment.variants]
     chi_square = sum((o - e) ** 2 / e for o, e in zip(observed, expected, strict=True))
@@ -118,9 +116,7 @@ def test_only_the_broken_experiment_misses_its_expected_weights(
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.experiment_id)
-def test_the_allocated_share_of_active_users_takes_part(
-    session: DuckDBSession, experiment: Experiment
-) -> None:
+def test_the_allocated_share_of_active_users_takes_part(session: DuckDBSession, experiment: Experiment) -> None:
     active = value(
         session,
         f"""

@@ -66,9 +66,7 @@ def means(session: DuckDBSession, variant: Variant, period: str) -> dict[Metric,
     return dict(zip(METRICS, map(Estimate, row[::2], row[1::2]), strict=True))
 
 
-def lifts(
-    session: DuckDBSession, experiment: Experiment, treatment: Variant, period: str
-) -> dict[Metric, Estimate]:
+def lifts(session: DuckDBSession, experiment: Experiment, treatment: Variant, period: str) -> dict[Metric, Estimate]:
     """Each metric's relative lift over the control, its error by the delta method."""
     control = next(variant for variant in experiment.variants if variant.is_control)
     without = means(session, control, period.format(experiment))
@@ -81,9 +79,7 @@ def lifts(
     return found
 
 
-@pytest.mark.parametrize(
-    ("experiment", "treatment"), TREATMENTS, ids=[variant.variant_id for _, variant in TREATMENTS]
-)
+@pytest.mark.parametrize(("experiment", "treatment"), TREATMENTS, ids=[variant.variant_id for _, variant in TREATMENTS])
 def test_every_true_lift_is_within_the_noise_of_its_estimate(
     session: DuckDBSession, experiment: Experiment, treatment: Variant
 ) -> None:
@@ -101,9 +97,7 @@ def test_the_default_sample_is_large_enough_to_see_the_winner_win_and_the_no_los
 
 
 @pytest.mark.parametrize("period", [BEFORE, AFTERWARDS])
-def test_an_effect_ends_with_its_experiment_and_does_not_begin_earlier(
-    session: DuckDBSession, period: str
-) -> None:
+def test_an_effect_ends_with_its_experiment_and_does_not_begin_earlier(session: DuckDBSession, period: str) -> None:
     strongest: tuple[tuple[Experiment, Metric], ...] = ((CLEAR_WINNER, "purchases"), (CLEAR_NO, "clicks"))
     for experiment, metric in strongest:
         lift = lifts(session, experiment, experiment.variants[1], period)[metric]

@@ -1,0 +1,1 @@
+"""Timings of the pipeline, as ratios within one run: `python -m benchmarks`."""

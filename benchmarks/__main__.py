@@ -1,0 +1,103 @@
+"""`python -m benchmarks [NAME ...]`: the pipeline against bare SQL and plain dbt, as ratios within one run."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.measure import Run, machine, median_seconds
+from benchmarks.running_dagster import refresh_through_dagster_dev
+from benchmarks.warehouse import ScratchWarehouse
+
+_FIRST_DAY = dt.date(2025, 1, 1)
+
+
+def _scratch(
+    folder: Path, *, days: int, events_per_day: int, users: int = 100_000, memory: str = "80%"
+) -> ScratchWarehouse:
+    last_day = _FIRST_DAY + dt.timedelta(days=days - 1)
+    spec = SampleSpec(users=users, days=days, events_per_day=events_per_day, end_date=last_day)
+    warehouse = ScratchWarehouse(folder / f"{days}x{events_per_day}", spec, memory)
+    warehouse.prepare()
+    return warehouse
+
+
+def b1(folder: Path, runs: int) -> None:
+    """Raw to the daily table by a cold Dagster command, tests included / the mandated SELECT alone."""
+    for events_per_day, goal in ((100_000, 0.7), (500_000, 0.4)):
+        warehouse = _scratch(folder, days=100, events_per_day=events_per_day)
+        build_seconds = median_seconds(runs, lambda: _build_all(warehouse).seconds)  # noqa: B023 called at once
+        bare_seconds = median_seconds(runs, warehouse.bare_mandated)
+        _print(f"B1 100 days x {events_per_day:,}", build_seconds, bare_seconds, goal=goal)
+
+
+def b2(folder: Path, runs: int) -> None:
+    """One day's refresh with 1,000 days of history / with 10."""
+    _print("B2 one day, 1,000 days / 10 days", *(_one_day(folder, days, runs) for days in (1_000, 10)), goal=1.1)
+
+
+def _one_day(folder: Path, days: int, runs: int) -> float:
+    warehouse = _scratch(folder, days=days, events_per_day=10_000)
+    _build_all(warehouse)
+    last = warehouse.spec.end_date
+    return median_seconds(runs, lambda: warehouse.materialize(last, last).seconds)
+
+
+def _build_all(warehouse: ScratchWarehouse) -> Run:
+    warehouse.forget_what_is_built()
+    return warehouse.materialize(warehouse.spec.first_day, warehouse.spec.end_date)
+
+
+def b3(folder: Path, runs: int) -> None:
+    """One day's refresh by Dagster / by plain dbt, both cold; then through a running `dagster dev`."""
+    warehouse = _scratch(folder, days=30, events_per_day=10_000)
+    last = warehouse.spec.end_date
+    _build_all(warehouse)
+    dagster = median_seconds(runs, lambda: warehouse.materialize(last, last).seconds)
+    dbt = median_seconds(runs, lambda: warehouse.dbt_build(last).seconds)
+    _print("B3 dagster asset materialize / dbt build", dagster, dbt, goal=2.0)
+    _print("B3 dagster dev / dbt build", refresh_through_dagster_dev(warehouse, runs), dbt, goal=2.0)
+
+
+def b4(folder: Path, runs: int) -> None:
+    """100 M events within 4 GB / the best bare SQL for the same tables."""
+    warehouse = _scratch(folder, days=100, events_per_day=1_000_000, users=1_000_000, memory="2.5GB")
+    peaks: list[int] = []
+
+    def build() -> float:
+        result = _build_all(warehouse)
+        peaks.append(result.peak_bytes)
+        return result.seconds
+
+    build_seconds = median_seconds(runs, build)
+    warehouse.forget_what_is_built()
+    _print("B4 100 M events", build_seconds, median_seconds(runs, warehouse.bare_best), goal=1.3)
+    print(f"   peak memory {max(peaks) / 1e9:.2f} GB (goal: 4)")
+
+
+BENCHMARKS: dict[str, Callable[[Path, int], None]] = {"b1": b1, "b2": b2, "b3": b3, "b4": b4}
+
+
+def _print(name: str, ours: float, theirs: float, *, goal: float) -> None:
+    print(f"{name}: {ours:.1f} s / {theirs:.1f} s = {ours / theirs:.2f} (goal: {goal})", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"some of: {', '.join(BENCHMARKS)}; all without")
+    parser.add_argument("--runs", type=int, default=3, help="timings of each, of which the median is taken")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - BENCHMARKS.keys():
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
+    print(f"{machine()}; medians of {arguments.runs}")
+    for name in arguments.names or BENCHMARKS:
+        with tempfile.TemporaryDirectory(prefix="ab-pipeline-bench-") as folder:
+            BENCHMARKS[name](Path(folder), arguments.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A refresh as a person's click starts it: a request to a running `dagster dev`, until the run has succeeded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+
+from ab_pipeline.settings import PROJECT_ROOT
+from benchmarks.measure import median_seconds
+from benchmarks.warehouse import ScratchWarehouse
+
+_START_TIMEOUT = 120
+
+
+def refresh_through_dagster_dev(warehouse: ScratchWarehouse, runs: int) -> float:
+    """Median seconds from the request for one day to the run's success."""
+    day = str(warehouse.spec.end_date)
+
+    def refresh(client: DagsterGraphQLClient) -> float:
+        started = time.perf_counter()
+        run_id = client.submit_job_execution("refresh", tags={"dagster/partition": day})
+        while (status := client.get_run_status(run_id).value) not in {"SUCCESS", "FAILURE", "CANCELED"}:
+            time.sleep(0.05)
+        if status != "SUCCESS":
+            raise RuntimeError(f"run {run_id} ended as {status}")
+        return time.perf_counter() - started
+
+    with _dagster_dev(warehouse) as client:
+        return median_seconds(runs, lambda: refresh(client))
+
+
+@contextlib.contextmanager
+def _dagster_dev(warehouse: ScratchWarehouse) -> Iterator[DagsterGraphQLClient]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(PROJECT_ROOT / ".venv" / "bin" / "dagster"), "dev", "--port", str(port)]
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        env=os.environ | warehouse.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield _client(port)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def _client(port: int) -> DagsterGraphQLClient:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while True:
+        try:
+            return DagsterGraphQLClient("127.0.0.1", port_number=port)
+        except DagsterGraphQLClientError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
