@@ -9,7 +9,7 @@ from dagster import AssetSelection, Definitions, define_asset_job, in_process_ex
 from ab_pipeline.assets.dbt import warehouse_assets
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
-from ab_pipeline.dbt.project import load_project
+from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import get_settings
 
@@ -19,10 +19,11 @@ _manifest = json.loads(_project.manifest_path.read_bytes())
 _translator = AbPipelineTranslator(daily_partitions(_settings))
 
 defs = Definitions(
-    assets=[*raw_assets(_manifest, _translator), warehouse_assets(_project, _manifest, _translator)],
-    jobs=[
-        define_asset_job("refresh", AssetSelection.all(), description="Build everything, of the days given.")
+    assets=[
+        *raw_assets(_manifest, _translator),
+        warehouse_assets(_project, _manifest, _translator, load_lineage(_project)),
     ],
+    jobs=[define_asset_job("refresh", AssetSelection.all(), description="Build everything, of the days given.")],
     # a run is one step: a process for it would only import everything again
     executor=in_process_executor,
 )

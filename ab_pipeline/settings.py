@@ -68,6 +68,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"target redshift needs {', '.join(missing)}")
         return self
 
+    @property
+    def database(self) -> str | None:
+        """The database that relations are in, as dbt names it: for DuckDB the stem of the file."""
+        return self.duckdb_path.stem if self.target == "local" else self.redshift_database
+
     def dbt_environment(self) -> dict[str, str]:
         """What `dbt_project/profiles.yml` and the macros read, as environment variables."""
         return {

@@ -7,18 +7,21 @@ from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy
 from dagster_dbt import DbtProject, dbt_assets
 from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
 
+from ab_pipeline.assets.lineage import lineage_metadata
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.dbt.arguments import DayWindow, build_arguments
 from ab_pipeline.dbt.invocation import invoke_dbt
+from ab_pipeline.dbt.lineage import ColumnLineage
 
 # One writer at a time: DuckDB locks its file, and Redshift refuses concurrent writes as not serialisable.
 WAREHOUSE_POOL = "warehouse"
 
 
 def warehouse_assets(
-    project: DbtProject, manifest: Mapping[str, Any], translator: AbPipelineTranslator
+    project: DbtProject, manifest: Mapping[str, Any], translator: AbPipelineTranslator, lineage: ColumnLineage
 ) -> AssetsDefinition:
     """Every seed, model and snapshot of the project, with its tests as asset checks."""
+    metadata_of = lineage_metadata(lineage, manifest, translator, project)
 
     @dbt_assets(
         manifest=manifest,
@@ -29,9 +32,9 @@ def warehouse_assets(
     )
     def warehouse(context: AssetExecutionContext) -> Iterator[DbtDagsterEventType]:
         window = _selected_window(context)
-        yield from invoke_dbt(
-            build_arguments(window), context=context, project=project
-        ).events_with_metadata()
+        yield from invoke_dbt(build_arguments(window), context=context, project=project).events_with_metadata(
+            metadata_of
+        )
 
     return warehouse
 

@@ -7,24 +7,38 @@ less than a second. Here dbt is imported once, and a killed run leaves no dbt be
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 
-from dagster import AssetExecutionContext
-from dagster._core.utils import exhaust_iterator_and_yield_results_with_exception
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetExecutionContext,
+    AssetKey,
+    MetadataValue,
+    Output,
+    TableMetadataValue,
+    TableRecord,
+    get_dagster_logger,
+)
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtProject
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from dagster_dbt.compat import DBT_PYTHON_VERSION
-from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType, DbtEventIterator
+from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
+
+from ab_pipeline.dbt.read_back import failing_rows, row_count
 
 if TYPE_CHECKING:
     import subprocess
 
+    from dbt.adapters.base.impl import BaseAdapter
 
+_BUILT = {"LogModelResult", "LogSeedResult", "LogSnapshotResult"}
 _SHOWN_LEVELS = {"info", "warn", "error"}
 
 
@@ -40,9 +54,11 @@ def invoke_dbt(args: Sequence[str], *, context: AssetExecutionContext, project: 
     command = [*args, *params.selection_args]
     command += ["--project-dir", str(project.project_dir), "--profiles-dir", str(project.profiles_dir)]
     command += ["--target", cast("str", project.target), "--target-path", str(target_path)]
-    command += ["--log-path", str(target_path), "--log-level", "none"]
-    if params.indirect_selection:
-        command += ["--indirect-selection", params.indirect_selection]
+    command += ["--log-path", str(target_path), "--log-level", "none", "--no-use-colors"]
+    # code servers read the manifest, and dbt would overwrite it in place
+    command += ["--no-write-json"]
+    # eager selection would test what a run does not build against tables that may not be there yet
+    command += ["--indirect-selection", params.indirect_selection or "buildable"]
     return DbtThread(
         process=cast("subprocess.Popen[Any]", _Process(command)),
         manifest=params.manifest,
@@ -72,22 +88,63 @@ class DbtThread(DbtCliInvocation):
     """An invocation whose events come from a thread instead of a pipe."""
 
     _is_started: bool = field(init=False, default=False)
+    _metadata: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
 
-    def events_with_metadata(self) -> Iterator[DbtDagsterEventType]:
-        """Every Dagster event of the build, with row counts, column schema and lineage.
+    def events_with_metadata(self, metadata_of: Mapping[str, Mapping[str, Any]]) -> Iterator[DbtDagsterEventType]:
+        """Every Dagster event of the build: a relation's with its row count, a failed test's with its first rows.
 
-        They come when dbt has ended: the metadata is read through its adapter, and Dagster's wait for that, a
-        busy loop, would slow dbt down twentyfold.
+        Dagster's `fetch_row_counts` waits busily, which slows dbt down twentyfold, so dbt's own threads count.
         """
         from dbt.adapters.factory import cleanup_connections
 
-        events = exhaust_iterator_and_yield_results_with_exception(self._stream_asset_events())
-        first = list(islice(events, 1))
+        events = cast("Generator[DbtDagsterEventType, None, None]", self._stream_asset_events())
         try:
-            yield from DbtEventIterator(chain(first, events), self).fetch_row_counts().fetch_column_metadata()
+            # a caller that stops halfway must first stop dbt
+            with closing(events):
+                for event in events:
+                    unique_id = str(event.metadata["unique_id"].value)
+                    found = self._metadata.get(unique_id, {})
+                    if isinstance(event, Output):
+                        yield event.with_metadata({**event.metadata, **metadata_of.get(unique_id, {}), **found})
+                    elif isinstance(event, AssetCheckResult):
+                        yield self._as_selected(event.with_metadata({**event.metadata, **found}))
+                    else:
+                        yield event
         finally:
             # an open connection would keep the DuckDB file locked
             cleanup_connections()
+
+    def _read_back(self, unique_id: str, read: Callable[[], dict[str, Any]]) -> None:
+        from dbt_common.exceptions import DbtRuntimeError
+
+        try:
+            self._metadata[unique_id] = read()
+        except (DbtRuntimeError, OSError) as error:
+            # the node is built or tested, whether it can be described or not
+            get_dagster_logger().warning("no metadata for %s: %s", unique_id, error)
+
+    def _describe(self, event: dict[str, Any]) -> None:
+        info = event["data"].get("node_info", {})
+        name, status = event["info"]["name"], info.get("node_status")
+        if name in _BUILT and status == "success":
+            node = self.manifest["nodes"][info["unique_id"]]
+            # counting a view would run its query
+            if node["config"]["materialized"] != "view":
+                self._read_back(info["unique_id"], lambda: {"dagster/row_count": row_count(node)})
+        elif name == "LogTestResult" and status in ("fail", "warn"):
+            node = self.manifest["nodes"][info["unique_id"]]
+            self._read_back(info["unique_id"], lambda: {"failing_rows": _table(failing_rows(node, self.target_path))})
+
+    def _as_selected(self, result: AssetCheckResult) -> AssetCheckResult | AssetCheckEvaluation:
+        """The form in which Dagster takes a check that is not selected without a warning.
+
+        No selection of assets selects the checks of a raw table, since nothing here can materialise it.
+        """
+        context = cast("AssetExecutionContext", self.context)
+        key = AssetCheckKey(cast("AssetKey", result.asset_key), cast("str", result.check_name))
+        if key in context.selected_asset_check_keys:
+            return result
+        return result.to_asset_check_evaluation(context.get_step_execution_context())
 
     def _stream_stdout(self) -> Iterator[str | dict[str, Any]]:
         if self._is_started:
@@ -105,18 +162,19 @@ class DbtThread(DbtCliInvocation):
             self._end(thread)
 
     def _run_dbt(self, messages: SimpleQueue[dict[str, Any] | None]) -> None:
-        from dbt.adapters.factory import FACTORY
         from dbt.cli.main import dbtRunner
         from dbt_common.events.base_types import EventMsg
         from dbt_common.events.functions import msg_to_dict
 
         def pass_on(message: EventMsg) -> None:
-            if message.info.level in _SHOWN_LEVELS:
-                messages.put(msg_to_dict(message))
+            if message.info.level not in _SHOWN_LEVELS:
+                return
+            event = msg_to_dict(message)
+            self._describe(event)
+            messages.put(event)
 
         try:
-            result = dbtRunner(callbacks=[pass_on]).invoke(self.process.args)
-            [self.adapter] = FACTORY.adapters.values() or [None]
+            result = dbtRunner(callbacks=[pass_on]).invoke(cast("list[str]", self.process.args))
             self.process.returncode = 0 if result.success else 1
             if result.exception:
                 self._error_messages.append(str(result.exception))
@@ -132,4 +190,8 @@ class DbtThread(DbtCliInvocation):
             if not thread.is_alive():
                 return
             for adapter in FACTORY.adapters.values():
-                adapter.cancel_open_connections()
+                cast("BaseAdapter", adapter).cancel_open_connections()
+
+
+def _table(rows: list[dict[str, str]]) -> TableMetadataValue:
+    return MetadataValue.table([TableRecord(dict(row)) for row in rows])

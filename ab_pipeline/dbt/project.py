@@ -1,20 +1,27 @@
-"""The dbt project, and its manifest, made again only when it is missing or older than its sources."""
+"""The dbt project with its manifest and lineage, made again only when they are missing or older than the sources."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from dagster_dbt import DbtProject
 
+from ab_pipeline.dbt.lineage import ColumnLineage
 from ab_pipeline.settings import PROJECT_ROOT, Settings
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 _SOURCE_FOLDERS = ("macros", "models", "seeds", "snapshots", "tests")
-_PARSED_FILES = ("partial_parse.msgpack", "manifest.json")
+# Lineage comes last: its time, which no build of dbt changes, is the time of all of them.
+_PREPARED_FILES = ("partial_parse.msgpack", "manifest.json", "lineage.json")
+_logger = logging.getLogger(__name__)
 
 
 class DbtParseError(Exception):
@@ -26,35 +33,57 @@ def load_project(settings: Settings) -> DbtProject:
 
     `DbtProject.prepare_if_dev` is not used: below `dagster dev` every run and step would parse again.
     """
-    # a manifest belongs to one adapter: targets must not share a folder
-    project = DbtProject(PROJECT_DIR, target_path=Path("target") / settings.target, target=settings.target)
-    if _is_stale(project.manifest_path):
-        _parse(project.manifest_path.parent, settings)
+    # a manifest names the adapter and the database: what differs in either must not share a folder
+    folder = Path("target") / f"{settings.target}-{settings.database}"
+    project = DbtProject(PROJECT_DIR, target_path=folder, target=settings.target)
+    target_path = project.manifest_path.parent
+    if _is_stale(target_path):
+        _prepare(target_path, settings)
     return project
 
 
-def _is_stale(manifest_path: Path) -> bool:
-    if not manifest_path.exists():
+def load_lineage(project: DbtProject) -> ColumnLineage:
+    """The column lineage of a project that `load_project` gave."""
+    nodes = json.loads((project.manifest_path.parent / "lineage.json").read_bytes())
+    return {
+        unique_id: {column: tuple(map(tuple, upstream)) for column, upstream in columns.items()}
+        for unique_id, columns in nodes.items()
+    }
+
+
+def _is_stale(target_path: Path) -> bool:
+    if not all((target_path / name).exists() for name in _PREPARED_FILES):
         return True
-    built = manifest_path.stat().st_mtime
+    prepared = (target_path / _PREPARED_FILES[-1]).stat().st_mtime
     sources = [PROJECT_DIR / "dbt_project.yml", PROJECT_DIR / "profiles.yml"]
     for folder in _SOURCE_FOLDERS:
         # a deleted file shows only in the time of its folder
         sources += [PROJECT_DIR / folder, *(PROJECT_DIR / folder).rglob("*")]
-    return any(source.stat().st_mtime > built for source in sources)
+    return any(source.stat().st_mtime > prepared for source in sources)
 
 
-def _parse(target_path: Path, settings: Settings) -> None:
-    """Parse into a scratch folder and move the result in place, so that a reader never sees half of it."""
+def _prepare(target_path: Path, settings: Settings) -> None:
+    """Prepare in a scratch folder and move the result in place, so that a reader never sees half of a file."""
+    started = time.time()
     target_path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target_path) as scratch:
-        command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--target", settings.target]
-        command += ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-        command += ["--target-path", scratch, "--log-path", scratch]
+    with tempfile.TemporaryDirectory(dir=target_path) as folder:
+        scratch = Path(folder)
+        if (target_path / _PREPARED_FILES[0]).exists():
+            # dbt then parses only what was edited
+            shutil.copy(target_path / _PREPARED_FILES[0], scratch)
         result = subprocess.run(
-            command, env=os.environ | settings.dbt_environment(), capture_output=True, text=True, check=False
+            [sys.executable, "-m", "ab_pipeline.dbt.prepare", PROJECT_DIR, settings.target, scratch],
+            env=os.environ | settings.dbt_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        output = result.stdout + result.stderr
         if result.returncode:
-            raise DbtParseError(f"{PROJECT_DIR} cannot be parsed by dbt:\n{result.stdout}{result.stderr}")
-        for name in _PARSED_FILES:
-            (Path(scratch) / name).replace(target_path / name)
+            raise DbtParseError(f"{PROJECT_DIR} cannot be parsed by dbt:\n{output}")
+        if output:
+            _logger.warning("column lineage is incomplete:\n%s", output)
+        # what is edited meanwhile must be newer
+        os.utime(scratch / _PREPARED_FILES[-1], (started, started))
+        for name in _PREPARED_FILES:
+            (scratch / name).replace(target_path / name)

@@ -1,7 +1,7 @@
 {#-
   What analytics_variant_user_daily was built from, written in the transaction that builds it:
 
-  - built_day: each day, with the signature of the events it was built from;
+  - built_day: each day, with the signature of the events it was built from, null once its facts are built again;
   - built_user: each user and variant, with the age and gender the rows carry.
 
   Comparing them with what is there now gives the days and users to build again. Nothing else remembers.
@@ -14,6 +14,16 @@
 
 {% macro _build_state_exists(name) %}
     {{- return(adapter.get_relation(target.database, target.schema, name) is not none) -}}
+{% endmacro %}
+
+
+{#- A hook of fact_user_event. If the daily table is not built from the new facts, and the raw table goes back to what
+    it was, the old signature would fit again; but rows of changed users may have been built from those facts. -#}
+{% macro unsettle_days() %}
+    {%- if _build_state_exists('built_day') -%}
+        update {{ build_state('built_day') }} set signature = null
+        where {% if is_incremental() %}{{ in_window('datestamp', 'date') }}{% else %}true{% endif %}
+    {%- endif -%}
 {% endmacro %}
 
 

@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_window',
     on_schema_change='fail',
+    pre_hook='{{ unsettle_days() }}',
 ) }}
 
 with events as (

@@ -1,0 +1,58 @@
+"""What Dagster's run storage knows of refreshes: which days are being built, and which were tried in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from ab_pipeline.automation.plan import DueDay, Failures, Refresh
+
+DIGESTS_TAG = "ab_pipeline/digests"
+_REMEMBERED = timedelta(days=2)
+
+
+def refresh_tags(refresh: Refresh) -> dict[str, str]:
+    """The tags of a run that builds the days of a refresh, and that tell later which events it was asked for."""
+    return {
+        ASSET_PARTITION_RANGE_START_TAG: refresh.first.isoformat(),
+        ASSET_PARTITION_RANGE_END_TAG: refresh.last.isoformat(),
+        DIGESTS_TAG: refresh.digests,
+    }
+
+
+def days_in_flight(instance: DagsterInstance) -> set[date]:
+    """Every day that a queued or going run will build, whoever asked for it."""
+    runs = instance.get_runs(RunsFilter(statuses=list(NOT_FINISHED_STATUSES)))
+    return {day for run in runs for day in _days(run)}
+
+
+def failures_of_due_days(instance: DagsterInstance, now: datetime) -> dict[DueDay, Failures]:
+    """How often each day failed with the events it was requested for, within two days."""
+    records = instance.get_run_records(
+        RunsFilter(statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED], updated_after=now - _REMEMBERED)
+    )
+    failures: dict[DueDay, Failures] = {}
+    for record in records:
+        digests = record.dagster_run.tags.get(DIGESTS_TAG, "").split(",")
+        ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+        for due in map(DueDay, _days(record.dagster_run), digests):
+            before = failures.get(due, Failures(0, ended))
+            failures[due] = Failures(before.count + 1, max(before.last_at, ended))
+    return failures
+
+
+def _days(run: DagsterRun) -> Iterator[date]:
+    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
+    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+    if first is None or last is None:
+        return
+    for ordinal in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+        yield date.fromordinal(ordinal)
