@@ -15,11 +15,12 @@ from ab_pipeline.raw_data.load import load as load_files
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.settings import SettingsError, get_settings
-from ab_pipeline.summary import BUILT_SCHEMA, row_counts, variants
-from ab_pipeline.warehouse.base import Session, WarehouseError
+from ab_pipeline.summary import row_counts, variants
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError
 from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 
-_console = Console()
+# a narrow window, or none, cuts nothing: variants of an experiment begin alike
+_console = Console(width=1000, soft_wrap=True)
 
 
 class _PlainErrors(click.Group):
@@ -29,6 +30,11 @@ class _PlainErrors(click.Group):
         try:
             return super().invoke(ctx)
         except (SettingsError, WarehouseError, LoadError) as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            # `| head`: click knows what to do
+            raise
+        except OSError as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -58,11 +64,12 @@ def sample(*, end_date: dt.datetime, replace: bool, **size: int) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     warehouse = embedded_warehouse(get_settings())
-    with warehouse.open(read_only=False) as session, _progress() as progress:
+    with warehouse.open(read_only=False) as session:
         if not replace:
             _refuse_to_overwrite(session)
-        task = progress.add_task("days", total=spec.days)
-        summary = generate(session, spec, on_day=lambda done: progress.update(task, completed=done))
+        with _progress() as progress:
+            task = progress.add_task("days", total=spec.days)
+            summary = generate(session, spec, on_day=lambda done: progress.update(task, completed=done))
     rows = ", ".join(f"{name} {count:,}" for name, count in summary.rows.items())
     _console.print(f"{warehouse.path}: {rows} rows, {summary.first_day} to {summary.last_day}")
 
@@ -90,17 +97,16 @@ def summary() -> None:
     for name, count in counts.items():
         tables.add_row(name, f"{count:,}")
     _console.print(tables)
+    days = [day for row in built for day in (row.first_day, row.last_day) if day]
     daily = Table(
         "variant",
-        "days",
         *_right("users", "impressions", "clicks", "purchases", "revenue"),
-        title="analytics_variant_user_daily, users with events",
+        title=f"analytics_variant_user_daily{f', {min(days)} to {max(days)}' if days else ''}, users with events",
         title_justify="left",
     )
     for row in built:
         numbers = (row.users, row.impressions, row.clicks, row.purchases, row.revenue)
-        days = f"{row.first_day} to {row.last_day}"
-        daily.add_row(row.variant_id or "(none)", days, *(f"{number:,}" for number in numbers))
+        daily.add_row(row.variant_id or "(none)", *(f"{number:,}" for number in numbers))
     _console.print(daily)
 
 
@@ -110,7 +116,7 @@ def _right(*names: str) -> list[Column]:
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=_console)
+    return Progress(*columns)
 
 
 def _refuse_to_overwrite(session: Session) -> None:

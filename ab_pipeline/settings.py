@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     start_date: dt.date = dt.date(2025, 1, 1)
     timezone: str = "UTC"
     lookback_days: int = Field(default=3, ge=0)
+    max_days_per_run: int = Field(default=400, ge=1)
 
     redshift_host: str | None = None
     redshift_port: int = 5439

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from ab_pipeline.warehouse.base import Session
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session
 
-BUILT_SCHEMA = "analytics"
 BUILT_TABLES = (
     "dim_user_variant",
     "dim_user_metadata",
@@ -24,8 +23,8 @@ class VariantSummary:
 
     variant_id: str | None
     users: int
-    first_day: dt.date
-    last_day: dt.date
+    first_day: dt.date | None
+    last_day: dt.date | None
     impressions: int
     clicks: int
     purchases: int

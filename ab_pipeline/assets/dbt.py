@@ -12,6 +12,7 @@ from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.dbt.arguments import DayWindow, build_arguments
 from ab_pipeline.dbt.invocation import invoke_dbt
 from ab_pipeline.dbt.lineage import ColumnLineage
+from ab_pipeline.worker import WORKER_TAG, Worker
 
 # One writer at a time: DuckDB locks its file, and Redshift refuses concurrent writes as not serialisable.
 WAREHOUSE_POOL = "warehouse"
@@ -31,6 +32,7 @@ def warehouse_assets(
         pool=WAREHOUSE_POOL,
     )
     def warehouse(context: AssetExecutionContext) -> Iterator[DbtDagsterEventType]:
+        context.instance.add_run_tags(context.run_id, {WORKER_TAG: Worker.current().tag})
         window = _selected_window(context)
         yield from invoke_dbt(build_arguments(window), context=context, project=project).events_with_metadata(
             metadata_of

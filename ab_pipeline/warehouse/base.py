@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 Row = tuple[Any, ...]
 
+BUILT_SCHEMA = "analytics"
+"""Where dbt builds."""
+
 
 class WarehouseError(Exception):
     """The warehouse could not be used. The message says why and what to do."""
@@ -28,9 +31,20 @@ class Session(Protocol):
         """Run a statement for its effect."""
         ...
 
+    def signature(self, columns: Sequence[str]) -> str:
+        """SQL of an aggregate that is equal for equal multisets of rows: dbt's macro of that name."""
+        ...
+
 
 class Warehouse(Protocol):
     """Where raw data lands and the built tables live."""
+
+    def token(self) -> str:
+        """A text that differs after every write, from what the engine keeps anyway: no row is read.
+
+        It may differ without a write that matters. It costs far less than opening the warehouse.
+        """
+        ...
 
     def open(self, *, read_only: bool = True) -> AbstractContextManager[Session]:
         """A session, closed on leaving the block.

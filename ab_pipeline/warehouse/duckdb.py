@@ -27,12 +27,22 @@ class DuckDBSession:
         """Run a statement for its effect."""
         self.connection.execute(sql, list(parameters))
 
+    def signature(self, columns: Sequence[str]) -> str:
+        """SQL of an aggregate that is equal for equal multisets of rows."""
+        return f"coalesce(cast(sum(hash(hash({', '.join(columns)}))) as varchar(64)), '')"
+
 
 @dataclass(frozen=True)
 class DuckDBWarehouse:
     """A DuckDB file. Opening it read-only needs the file to exist; for writing it is created."""
 
     path: Path
+
+    def token(self) -> str:
+        """The times and sizes of the file and of its log: every commit changes one of them."""
+        files = (self.path, self.path.with_name(f"{self.path.name}.wal"))
+        stats = [file.stat() if file.exists() else None for file in files]
+        return " ".join(f"{stat.st_mtime_ns}:{stat.st_size}" if stat else "-" for stat in stats)
 
     @contextmanager
     def open(self, *, read_only: bool = True) -> Iterator[DuckDBSession]:
@@ -49,6 +59,8 @@ class DuckDBWarehouse:
             raise _explain(self.path, error) from error
         try:
             yield DuckDBSession(connection)
+        except duckdb.Error as error:
+            raise WarehouseError(f"{self.path}: {str(error).splitlines()[0]}") from error
         finally:
             connection.close()
 

@@ -33,16 +33,16 @@
     {%- set users -%}
         select user_id, variant_id, age, gender, num_of_assignments
     {%- endset -%}
+    {% if not is_incremental() %}
+    drop table if exists {{ build_state('built_day') }};
+    drop table if exists {{ build_state('built_user') }};
+    {% endif %}
     create table if not exists {{ build_state('built_day') }} (
-        datestamp date, num_of_events bigint, signature varchar(64), built_at timestamp
+        datestamp date, num_of_events bigint, signature varchar(64), build_id varchar(36), built_at timestamp
     );
     create table if not exists {{ build_state('built_user') }} (
         user_id integer, variant_id varchar(32), age varchar(16), gender varchar(16), num_of_assignments bigint
     );
-    {% if not is_incremental() %}
-    delete from {{ build_state('built_day') }};
-    delete from {{ build_state('built_user') }};
-    {% endif %}
     drop table if exists changed_user;
     create temporary table changed_user as
     with
@@ -56,11 +56,12 @@
 {% macro record_build() %}
     delete from {{ build_state('built_day') }}
     where {{ in_window('datestamp', 'date') }};
-    insert into {{ build_state('built_day') }} (datestamp, num_of_events, signature, built_at)
+    insert into {{ build_state('built_day') }} (datestamp, num_of_events, signature, build_id, built_at)
     select
         datestamp,
         count(*),
         {{ event_signature('occurred_at') }},
+        '{{ invocation_id }}',
         cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
     from {{ ref('fact_user_event') }}
     where {{ in_window('datestamp', 'date') }}
@@ -71,4 +72,40 @@
     select user_id, variant_id, age, gender, num_of_assignments
     from {{ ref('dim_user') }}
     where has_metadata and user_id in (select user_id from changed_user)
+{% endmacro %}
+
+
+{#- Hooks of a dimension: the first opens the transaction, so that the model and the signature see the same rows.
+    Each dimension has a table of its own, since dbt builds them at once and Redshift would see a conflict. -#}
+{% macro open_build() %}
+    create table if not exists {{ build_state('built_' ~ this.identifier) }} (
+        num_of_rows bigint, signature varchar(64), built_at timestamp
+    )
+{% endmacro %}
+
+
+{% macro record_dimension(raw_table) %}
+    delete from {{ build_state('built_' ~ this.identifier) }};
+    insert into {{ build_state('built_' ~ this.identifier) }} (num_of_rows, signature, built_at)
+    select
+        count(*),
+        {{ dimension_signature(raw_table) }},
+        cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
+    from {{ source('raw_data', raw_table) }}
+{% endmacro %}
+
+
+{#- Of the columns in sources.yml, an optional one as null where the table does not have it. -#}
+{% macro dimension_signature(raw_table) %}
+    {%- set columns = [] -%}
+    {%- for node in (graph.sources.values() if execute else []) if node.source_name == 'raw_data' and node.name == raw_table -%}
+        {%- for column in node.columns.values() -%}
+            {%- if column.config.meta.get('optional') -%}
+                {%- do columns.append(optional_column(source('raw_data', raw_table), column.name, column.data_type)) -%}
+            {%- else -%}
+                {%- do columns.append(column.name) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(signature(columns)) }}
 {% endmacro %}

@@ -1,18 +1,24 @@
 {#- The one place where DuckDB and Redshift differ. -#}
 
-{#- A text that is equal for equal multisets of events, whatever their order. -#}
-{% macro event_signature(occurred_at) %}
-    {{- adapter.dispatch('event_signature', 'ab_pipeline')(occurred_at) -}}
+{#- A text that is equal for equal multisets of rows, whatever their order. Of a column's name only its place counts. -#}
+{% macro signature(columns) %}
+    {{- adapter.dispatch('signature', 'ab_pipeline')(columns) -}}
 {% endmacro %}
 
-{% macro default__event_signature(occurred_at) -%}
-    cast(sum(hash(user_id, {{ occurred_at }}, item_id, clicked, purchased, paidamount)) as varchar(64))
+{% macro default__signature(columns) -%}
+    {#- hashed twice: DuckDB combines the columns' hashes by xor, and a plain sum of those is easy to hit again -#}
+    coalesce(cast(sum(hash(hash({{ columns | join(', ') }}))) as varchar(64)), '')
 {%- endmacro %}
 
-{% macro redshift__event_signature(occurred_at) -%}
-    cast(sum(cast(farmfingerprint64(
-        {% for column in ['user_id', occurred_at, 'item_id', 'clicked', 'purchased', 'paidamount'] -%}
+{% macro redshift__signature(columns) -%}
+    coalesce(cast(sum(cast(farmfingerprint64(
+        {% for column in columns -%}
         coalesce(cast({{ column }} as varchar), '~'){{ " || '|' || " if not loop.last }}
         {%- endfor %}
-    ) as decimal(38, 0))) as varchar(64))
+    ) as decimal(38, 0))) as varchar(64)), '')
 {%- endmacro %}
+
+
+{% macro event_signature(occurred_at) %}
+    {{- signature(['user_id', occurred_at, 'item_id', 'clicked', 'purchased', 'paidamount']) -}}
+{% endmacro %}

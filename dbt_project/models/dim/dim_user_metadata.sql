@@ -1,3 +1,5 @@
+{{ config(pre_hook='{{ open_build() }}', post_hook="{{ record_dimension('user_metadata') }}") }}
+
 with metadata as (
 
     select * from {{ ref('src_user_metadata') }}

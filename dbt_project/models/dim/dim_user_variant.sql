@@ -1,3 +1,5 @@
+{{ config(pre_hook='{{ open_build() }}', post_hook="{{ record_dimension('user_variant') }}") }}
+
 with assignments as (
 
     select * from {{ ref('src_user_variant') }}

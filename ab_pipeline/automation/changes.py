@@ -1,0 +1,94 @@
+"""What differs between the raw tables and what is built from them, and which days' runs can mend it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ab_pipeline.automation.plan import DueDay, due_days
+from ab_pipeline.automation.signatures import built_days, dimension_changes, newest_day, raw_days, read_raw_tables
+from ab_pipeline.warehouse.base import Session
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The days that are partitions."""
+
+    first: dt.date
+    today: dt.date
+
+    def __contains__(self, day: dt.date | None) -> bool:
+        return day is not None and self.first <= day <= self.today
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The differences, each with a text that stands for it."""
+
+    days: Mapping[dt.date | None, str]
+    """By day; None for events without one."""
+    dimensions: Mapping[str, str]
+    """By raw table, or `users` for rows of the daily table that no longer carry what the dimensions hold."""
+    newest: dt.date | None
+    """The newest day with events that is not in the future."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What runs can mend."""
+
+    days: tuple[DueDay, ...]
+    carrier: dt.date | None
+    """The day whose run also refreshes what belongs to no day: users, and events without a day."""
+    unreachable: tuple[str, ...]
+    """A sentence on days that no run can build."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which days to compare: those within the lookback from the newest, and all from `since` on."""
+
+    lookback: dt.timedelta = dt.timedelta(0)
+    since: dt.date = dt.date.max
+
+    def first_day(self, newest: dt.date | None) -> dt.date:
+        """The oldest day to compare."""
+        return min(self.since, newest - self.lookback) if newest else dt.date.min
+
+
+EVERY_DAY = Scope(since=dt.date.min)
+
+
+def read_changes(session: Session, calendar: Calendar, scope: Scope) -> Changes:
+    """Compare the days of the scope, and the dimensions.
+
+    Raises:
+        WarehouseError: a raw table or a column of it is missing.
+    """
+    raw_tables = read_raw_tables(session)
+    newest = newest_day(session, calendar.today)
+    since = scope.first_day(newest)
+    days = due_days(raw_days(session, since), built_days(session, since))
+    return Changes(days, dimension_changes(session, raw_tables), newest)
+
+
+def due_in(calendar: Calendar, changes: Changes) -> Due:
+    """The changed days that are partitions; the newest of them carries what belongs to no day."""
+    digests = {day: digest for day, digest in changes.days.items() if day is not None and day in calendar}
+    carrier = None
+    if changes.dimensions or None in changes.days:
+        latest = changes.newest if changes.newest is not None and changes.newest in calendar else calendar.today
+        carrier = max(digests, default=latest)
+        carried = f"{digests.get(carrier)} {sorted(changes.dimensions.items())} {changes.days.get(None)}"
+        digests[carrier] = hashlib.sha256(carried.encode()).hexdigest()[:8]
+    outside = sorted(day for day in changes.days if day is not None and day not in calendar)
+    sentences = [
+        f"{day} changed but is no partition ({calendar.first} to {calendar.today}): correct its events, move"
+        " AB_PIPELINE_START_DATE, or run `dbt build --full-refresh`"
+        for day in outside[:3]
+    ]
+    if len(outside) > 3:
+        sentences.append(f"so did {len(outside) - 3} more days that are none")
+    return Due(tuple(DueDay(day, digest) for day, digest in digests.items()), carrier, tuple(sentences))

@@ -1,0 +1,172 @@
+"""The sensor and the sweep: raw data that changed becomes runs for just the days and users concerned."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from dagster import (
+    AssetsDefinition,
+    DagsterInstance,
+    DefaultScheduleStatus,
+    DefaultSensorStatus,
+    RunRequest,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    schedule,
+    sensor,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, Scope, due_in, read_changes
+from ab_pipeline.automation.lost_runs import fail_lost_runs
+from ab_pipeline.automation.plan import DueDay, Failures, Refresh, plan_refreshes
+from ab_pipeline.automation.runs import days_in_flight, failures_of_due_days, refresh_tags
+from ab_pipeline.automation.signatures import STALE_USERS
+from ab_pipeline.settings import Settings
+from ab_pipeline.warehouse.base import Warehouse, WarehouseError
+
+REFRESH_JOB = "refresh"
+_MAX_RUNS_PER_TICK = 10
+_NOTHING_WRITTEN = "nothing was written to the warehouse since it was last compared"
+_DUE_SINCE = "due since "
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one comparison leads to."""
+
+    requests: list[RunRequest]
+    reasons: tuple[str, ...]
+    oldest: dt.date | None
+    """The oldest day that is due, requested or not."""
+
+    @property
+    def reason(self) -> str:
+        """Why nothing, or not everything, is requested."""
+        return "; ".join(self.reasons) or "what is built is what the raw tables say"
+
+
+class RawChanges:
+    """Turns changes into run requests. All it knows comes from the warehouse and from Dagster's run storage."""
+
+    def __init__(self, settings: Settings, warehouse: Warehouse, assets: AssetsDefinition) -> None:
+        self._settings = settings
+        self._warehouse = warehouse
+        self._keys = {
+            group: [key for key in assets.keys if assets.group_names_by_key[key] == group]
+            for group in set(assets.group_names_by_key.values())
+        }
+
+    def tick(self, instance: DagsterInstance, cursor: str | None, now: dt.datetime) -> SensorResult:
+        """One look: at the token; if it moved, at the lookback and the days that failed; at first, at every day.
+
+        The cursor saves work and nothing else: without it every day is compared.
+        """
+        fail_lost_runs(instance)
+        failures = failures_of_due_days(instance, now)
+        try:
+            token = f"{self._warehouse.token()} {len(failures)}"
+            if token == cursor:
+                return SensorResult(skip_reason=_NOTHING_WRITTEN, cursor=cursor)
+            decision = self.decide(instance, now, self._scope(cursor, failures), failures)
+        except WarehouseError as error:
+            return SensorResult(skip_reason=str(error), cursor=cursor)
+        return SensorResult(
+            run_requests=decision.requests,
+            skip_reason=None if decision.requests else decision.reason,
+            # while a day is due, the warehouse is compared at every tick, written to or not
+            cursor=f"{_DUE_SINCE}{decision.oldest}" if decision.oldest else token,
+        )
+
+    def _scope(self, cursor: str | None, failures: Mapping[DueDay, Failures]) -> Scope:
+        if not cursor:
+            return EVERY_DAY
+        since = {due.day for due in failures}
+        if cursor.startswith(_DUE_SINCE):
+            since.add(dt.date.fromisoformat(cursor.removeprefix(_DUE_SINCE)))
+        return Scope(dt.timedelta(days=self._settings.lookback_days), min(since, default=dt.date.max))
+
+    def decide(
+        self, instance: DagsterInstance, now: dt.datetime, scope: Scope, failures: Mapping[DueDay, Failures]
+    ) -> Decision:
+        """Compare the days of the scope; the runs to request, and why other changes wait.
+
+        Raises:
+            WarehouseError: the warehouse could not be read.
+        """
+        today = now.astimezone(ZoneInfo(self._settings.timezone)).date()
+        calendar = Calendar(self._settings.start_date, today)
+        # before the comparison: a run that ends in between has then written what is compared
+        in_flight = days_in_flight(instance)
+        with self._warehouse.open() as session:
+            changes = read_changes(session, calendar, scope)
+        due = due_in(calendar, changes)
+        plan = plan_refreshes(
+            due.days,
+            in_flight=in_flight,
+            failures=failures,
+            now=now,
+            max_days_per_run=self._settings.max_days_per_run,
+            max_runs=_MAX_RUNS_PER_TICK,
+        )
+        requests = [self._request(refresh, changes, due.carrier) for refresh in plan.refreshes]
+        oldest = min((due_day.day for due_day in due.days), default=None)
+        return Decision(requests, (*plan.waiting, *due.unreachable), oldest)
+
+    def _request(self, refresh: Refresh, changes: Changes, carrier: dt.date | None) -> RunRequest:
+        """A run of what changed: facts for changed events, dimensions and their history for changed users."""
+        days = {due.day for due in refresh.days}
+        carries = carrier in days
+        groups = ["analytics"]
+        if not days.isdisjoint(changes.days) or (carries and None in changes.days):
+            groups.append("facts")
+        if carries and changes.dimensions.keys() - {STALE_USERS}:
+            groups += ["dimensions", "registry"]
+        return RunRequest(
+            run_key=refresh.run_key,
+            job_name=REFRESH_JOB,
+            asset_selection=[key for group in groups for key in self._keys[group]],
+            tags=refresh_tags(refresh),
+        )
+
+
+def raw_changes_sensor(changes: RawChanges, job: UnresolvedAssetJobDefinition) -> SensorDefinition:
+    """Looks twice a minute; what it finds is refreshed at once."""
+
+    @sensor(
+        job=job,
+        minimum_interval_seconds=30,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Requests runs for the days and users whose raw rows are not those their tables were built from.",
+    )
+    def raw_changes(context: SensorEvaluationContext) -> SensorResult:
+        return changes.tick(context.instance, context.cursor, dt.datetime.now(dt.UTC))
+
+    return raw_changes
+
+
+def late_data_sweep(changes: RawChanges, job: UnresolvedAssetJobDefinition, settings: Settings) -> ScheduleDefinition:
+    """Compares every day, every night: the sensor looks at the lookback only."""
+
+    @schedule(
+        job=job,
+        cron_schedule="30 4 * * *",
+        execution_timezone=settings.timezone,
+        default_status=DefaultScheduleStatus.RUNNING,
+        description="Compares every day with what it was built from, also those older than the lookback.",
+    )
+    def sweep(context: ScheduleEvaluationContext) -> list[RunRequest] | SkipReason:
+        try:
+            now = dt.datetime.now(dt.UTC)
+            failures = failures_of_due_days(context.instance, now)
+            decision = changes.decide(context.instance, now, EVERY_DAY, failures)
+        except WarehouseError as error:
+            return SkipReason(str(error))
+        return decision.requests or SkipReason(decision.reason)
+
+    return sweep
