@@ -1,10 +1,10 @@
 PYTHON ?= python3
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
-DAYS ?= 2025-01-01...2025-03-01
-QUIET := --config-json '{"loggers": {"console": {"config": {"log_level": "WARNING"}}}}'
+DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-03-01"}
+QUIET := --config deploy/quiet.yaml
 
-.PHONY: help install demo dev test lint bench lock clean
+.PHONY: help install demo dev test lint bench soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -21,11 +21,13 @@ $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
 	mkdir -p $(@D) && cp $< $@
 
 demo: export AB_PIPELINE_DUCKDB_PATH = $(CURDIR)/data/demo.duckdb
-demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to the daily table, and what came of it
+demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to the daily table, then a late row that is noticed
 	$(BIN)/ab-pipeline sample --replace
-	$(BIN)/dagster asset materialize -m ab_pipeline.definitions --select '*' --partition-range $(DAYS) $(QUIET)
+	$(BIN)/dagster job execute -m ab_pipeline.definitions -j refresh --tags '$(DAYS)' $(QUIET)
 	$(BIN)/ab-pipeline summary
-	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, then open http://127.0.0.1:3000"
+	$(BIN)/ab-pipeline late-rows 2025-02-14
+	$(BIN)/ab-pipeline changes
+	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, open http://127.0.0.1:3000 and watch that day being refreshed."
 
 dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev
@@ -41,6 +43,9 @@ lint: install ## ruff, pyright and sqlfluff
 
 bench: install ## every benchmark, as ratios (takes about half an hour)
 	$(BIN)/python -m benchmarks
+
+soak: install ## five minutes of changes and kill -9 against a running `dagster dev`
+	$(BIN)/python -m benchmarks.soak
 
 lock: ## requirements.lock, afresh from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

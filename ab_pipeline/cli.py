@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from ab_pipeline.commands.changes import changes
+from ab_pipeline.commands.rollback import diff, rollback
+from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
-from ab_pipeline.sample_data.generate import generate
-from ab_pipeline.sample_data.spec import SampleSpec
+from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, WarehouseError
 from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 
 # a narrow window, or none, cuts nothing: variants of an experiment begin alike
@@ -29,7 +28,7 @@ class _PlainErrors(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, WarehouseError, LoadError) as error:
+        except (SettingsError, WarehouseError, LoadError, RollbackError) as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             # `| head`: click knows what to do
@@ -38,40 +37,14 @@ class _PlainErrors(click.Group):
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="ab-pipeline")
 def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-@main.command()
-@click.option("--users", default=SampleSpec.users, show_default=True, help="Users in all.")
-@click.option("--days", default=SampleSpec.days, show_default=True, help="Days, up to --end-date.")
-@click.option("--events-per-day", default=SampleSpec.events_per_day, show_default=True, help="Rows a day.")
-@click.option("--seed", default=SampleSpec.seed, show_default=True, help="Equal seeds give equal rows.")
-@click.option(
-    "--end-date",
-    default=str(SampleSpec.end_date),
-    show_default=True,
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="The newest day.",
-)
-@click.option("--replace", is_flag=True, help="Replace raw tables that already have rows.")
-def sample(*, end_date: dt.datetime, replace: bool, **size: int) -> None:
-    """Fill the raw tables with five made-up experiments whose true effects are known."""
-    try:
-        spec = SampleSpec(**size, end_date=end_date.date())
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    warehouse = embedded_warehouse(get_settings())
-    with warehouse.open(read_only=False) as session:
-        if not replace:
-            _refuse_to_overwrite(session)
-        with _progress() as progress:
-            task = progress.add_task("days", total=spec.days)
-            summary = generate(session, spec, on_day=lambda done: progress.update(task, completed=done))
-    rows = ", ".join(f"{name} {count:,}" for name, count in summary.rows.items())
-    _console.print(f"{warehouse.path}: {rows} rows, {summary.first_day} to {summary.last_day}")
+for command in (sample, late_rows, changes, diff, rollback):
+    main.add_command(command)
 
 
 @main.command()
@@ -112,22 +85,3 @@ def summary() -> None:
 
 def _right(*names: str) -> list[Column]:
     return [Column(name, justify="right") for name in names]
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns)
-
-
-def _refuse_to_overwrite(session: Session) -> None:
-    there = {
-        name
-        for (name,) in session.rows("select table_name from information_schema.tables where table_schema = ?", [SCHEMA])
-    }
-    for name in there & RAW_TABLES.keys():
-        [(rows,)] = session.rows(f"select count(*) from {SCHEMA}.{name}")
-        if rows:
-            raise click.ClickException(
-                f"{SCHEMA}.{name} already has {rows:,} rows. --replace gives them up for the sample;"
-                " AB_PIPELINE_DUCKDB_PATH names another file."
-            )

@@ -71,7 +71,9 @@ def diff(session: Session, first: date, last: date) -> tuple[DayDiff, ...]:
         raise RollbackError(f"the last day, {last}, is before the first, {first}")
     _require_tables(session)
     changes = _changes(session, first, last)
-    rolled_back = dict(session.rows(f"select datestamp, rolled_back_at from {_ROLLED_BACK} where {_DAYS}", [first, last]))
+    rolled_back = dict(
+        session.rows(f"select datestamp, rolled_back_at from {_ROLLED_BACK} where {_DAYS}", [first, last])
+    )
     built = {day for (day,) in session.rows(f"select datestamp from {_BUILT_DAY} where {_DAYS}", [first, last])}
     after = _totals(session, f"select * from {_DAILY} where {_DAYS}", [first, last])
     days = sorted(built | changes.keys() | rolled_back.keys() | after.keys())
@@ -147,8 +149,7 @@ def _put_back(session: Session, days: Collection[date]) -> None:
         list(days),
     )
     session.run(
-        f"insert into {_DAILY} ({columns})"
-        f" select {columns} from {_CHANGES} where change = 'removed' and {of_days}",
+        f"insert into {_DAILY} ({columns}) select {columns} from {_CHANGES} where change = 'removed' and {of_days}",
         list(days),
     )
     session.run(
@@ -168,7 +169,7 @@ def _why_nothing(shown: Sequence[DayDiff]) -> str:
         return f"{days}: every day is rolled back already, or has no logged change to roll back"
     [day] = shown
     if day.rolled_back_at:
-        return f"{day.day} is rolled back already, at {day.rolled_back_at} UTC: refresh it to have the newer build again"
+        return f"{day.day} is rolled back already, at {day.rolled_back_at} UTC: a refresh brings the newer build back"
     return f"{day.day} has no logged change to roll back"
 
 
@@ -177,7 +178,9 @@ def _require_tables(session: Session) -> None:
     names = {f"{BUILT_SCHEMA}.{name}" for (name,) in there}
     missing = [table for table in (_DAILY, _BUILT_DAY, _CHANGES, _ROLLED_BACK) if table not in names]
     if missing:
-        raise RollbackError(f"{missing[0]} does not exist: a refresh of any day creates it, and logs changes from then on")
+        raise RollbackError(
+            f"{missing[0]} does not exist: a refresh of any day creates it, and logs changes from then on"
+        )
 
 
 def _columns(session: Session) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
@@ -33,11 +34,18 @@ class Settings(BaseSettings):
 
     target: Literal["local", "redshift"] = "local"
     duckdb_path: Path = PROJECT_ROOT / "data" / "warehouse.duckdb"
-    duckdb_memory_limit: str = Field(default="80%", pattern=r"^\d+(\.\d+)?\s*(%|[KMGT]i?B)$")
+    duckdb_memory_limit: str = "80%"
     start_date: dt.date = dt.date(2025, 1, 1)
     timezone: str = "UTC"
     lookback_days: int = Field(default=3, ge=0)
     max_days_per_run: int = Field(default=400, ge=1)
+
+    alert_severity: Literal["ERROR", "WARN"] = "ERROR"
+    alerts_path: Path = PROJECT_ROOT / "data" / "alerts.jsonl"
+    dagster_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://\S+$")
+    freshness_deadline_hour: int = Field(default=9, ge=5, le=23)
+    slack_channel: str | None = None
+    slack_token: SecretStr | None = None
 
     redshift_host: str | None = None
     redshift_port: int = 5439
@@ -54,7 +62,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Berlin") from error
         return name
 
-    @field_validator("duckdb_path")
+    @field_validator("duckdb_path", "alerts_path")
     @classmethod
     def _relative_to_the_project(cls, path: Path) -> Path:
         # dbt, Dagster and the CLI start in different folders and must open the same file.
@@ -67,6 +75,13 @@ class Settings(BaseSettings):
             missing = [f"{ENV_PREFIX}{name.upper()}" for name in names if not getattr(self, name)]
             if missing:
                 raise ValueError(f"target redshift needs {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _slack_needs_both(self) -> Self:
+        if bool(self.slack_token) != bool(self.slack_channel):
+            missing = "slack_channel" if self.slack_token else "slack_token"
+            raise ValueError(f"alerts to Slack need {ENV_PREFIX}{missing.upper()} too")
         return self
 
     @property

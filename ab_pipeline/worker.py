@@ -9,6 +9,8 @@ from typing import Self
 import psutil
 
 WORKER_TAG = "ab_pipeline/worker"
+# the kernel tells creation times from boot on: setting the clock moves them, for processes that live as well
+_CLOCK_CORRECTION = 10
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class Worker:
         host, pid, created_at = tag.rsplit(":", 2)
         return cls(host, int(pid), float(created_at))
 
+    @classmethod
+    def seen_at(cls, pid: int, moment: float) -> Self:
+        """The process of this host that had the number at a moment."""
+        try:
+            created_at = psutil.Process(pid).create_time()
+        except psutil.NoSuchProcess:
+            created_at = moment
+        return cls(socket.gethostname(), pid, min(created_at, moment))
+
     @property
     def tag(self) -> str:
         """As the value of a run tag."""
@@ -42,6 +53,7 @@ class Worker:
             return False
         try:
             process = psutil.Process(self.pid)
-            return process.create_time() != self.created_at or process.status() == psutil.STATUS_ZOMBIE
+            is_another = abs(process.create_time() - self.created_at) > _CLOCK_CORRECTION
+            return is_another or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True

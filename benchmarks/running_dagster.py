@@ -38,23 +38,32 @@ def refresh_through_dagster_dev(warehouse: ScratchWarehouse, runs: int) -> float
 
 @contextlib.contextmanager
 def _dagster_dev(warehouse: ScratchWarehouse) -> Iterator[DagsterGraphQLClient]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(PROJECT_ROOT / ".venv" / "bin" / "dagster"), "dev", "--port", str(port)]
-    process = subprocess.Popen(
-        command,
-        cwd=PROJECT_ROOT,
-        env=os.environ | warehouse.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    port = _free_port()
+    process = start_dagster_dev(warehouse, port)
     try:
         yield _client(port)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+
+
+def start_dagster_dev(warehouse: ScratchWarehouse, port: int | None = None) -> subprocess.Popen[bytes]:
+    """`dagster dev` on a warehouse, in a process group of its own."""
+    command = [str(PROJECT_ROOT / ".venv" / "bin" / "dagster"), "dev", "--port", str(port or _free_port())]
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT_ROOT,
+        env=dict(os.environ) | warehouse.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def _client(port: int) -> DagsterGraphQLClient:

@@ -32,7 +32,7 @@ def warehouse_assets(
         pool=WAREHOUSE_POOL,
     )
     def warehouse(context: AssetExecutionContext) -> Iterator[DbtDagsterEventType]:
-        context.instance.add_run_tags(context.run_id, {WORKER_TAG: Worker.current().tag})
+        context.instance.add_run_tags(context.run.run_id, {WORKER_TAG: Worker.current().tag})
         window = _selected_window(context)
         yield from invoke_dbt(build_arguments(window), context=context, project=project).events_with_metadata(
             metadata_of

@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ab_pipeline.automation.plan import DueDay, due_days
-from ab_pipeline.automation.signatures import built_days, dimension_changes, newest_day, raw_days, read_raw_tables
+from ab_pipeline.automation.signatures import (
+    built_days,
+    dimension_changes,
+    is_built,
+    newest_day,
+    raw_days,
+    read_raw_tables,
+)
 from ab_pipeline.warehouse.base import Session
 
 
@@ -55,7 +62,9 @@ class Scope:
 
     def first_day(self, newest: dt.date | None) -> dt.date:
         """The oldest day to compare."""
-        return min(self.since, newest - self.lookback) if newest else dt.date.min
+        if newest is None:
+            return dt.date.min
+        return min(self.since, dt.date.fromordinal(max(newest.toordinal() - self.lookback.days, 1)))
 
 
 EVERY_DAY = Scope(since=dt.date.min)
@@ -71,6 +80,9 @@ def read_changes(session: Session, calendar: Calendar, scope: Scope) -> Changes:
     newest = newest_day(session, calendar.today)
     since = scope.first_day(newest)
     days = due_days(raw_days(session, since), built_days(session, since))
+    if not is_built(session, ["fact_user_event"]):
+        # no event may ask for it, yet the daily table is made from it
+        days.setdefault(None, "no facts")
     return Changes(days, dimension_changes(session, raw_tables), newest)
 
 

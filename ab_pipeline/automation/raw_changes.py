@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from dagster import (
     AssetsDefinition,
     DagsterInstance,
-    DefaultScheduleStatus,
     DefaultSensorStatus,
     RunRequest,
     ScheduleDefinition,
@@ -25,7 +24,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, Scope, due_in, read_changes
 from ab_pipeline.automation.lost_runs import fail_lost_runs
 from ab_pipeline.automation.plan import DueDay, Failures, Refresh, plan_refreshes
-from ab_pipeline.automation.runs import days_in_flight, failures_of_due_days, refresh_tags
+from ab_pipeline.automation.runs import days_in_flight, failures_of_due_days, refresh_tags, unused_run_key
+from ab_pipeline.automation.schedules import LATE_DATA_SWEEP, default_status
 from ab_pipeline.automation.signatures import STALE_USERS
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
@@ -70,7 +70,9 @@ class RawChanges:
         fail_lost_runs(instance)
         failures = failures_of_due_days(instance, now)
         try:
-            token = f"{self._warehouse.token()} {len(failures)}"
+            # midnight and a new setting make days reachable, a failure makes its day due, with nothing written
+            newest_failure = max((failed.last_at for failed in failures.values()), default=None)
+            token = f"{self._warehouse.token()} {self._calendar(now)} {len(failures)} {newest_failure}"
             if token == cursor:
                 return SensorResult(skip_reason=_NOTHING_WRITTEN, cursor=cursor)
             decision = self.decide(instance, now, self._scope(cursor, failures), failures)
@@ -82,6 +84,9 @@ class RawChanges:
             # while a day is due, the warehouse is compared at every tick, written to or not
             cursor=f"{_DUE_SINCE}{decision.oldest}" if decision.oldest else token,
         )
+
+    def _calendar(self, now: dt.datetime) -> Calendar:
+        return Calendar(self._settings.start_date, now.astimezone(ZoneInfo(self._settings.timezone)).date())
 
     def _scope(self, cursor: str | None, failures: Mapping[DueDay, Failures]) -> Scope:
         if not cursor:
@@ -99,8 +104,7 @@ class RawChanges:
         Raises:
             WarehouseError: the warehouse could not be read.
         """
-        today = now.astimezone(ZoneInfo(self._settings.timezone)).date()
-        calendar = Calendar(self._settings.start_date, today)
+        calendar = self._calendar(now)
         # before the comparison: a run that ends in between has then written what is compared
         in_flight = days_in_flight(instance)
         with self._warehouse.open() as session:
@@ -114,11 +118,13 @@ class RawChanges:
             max_days_per_run=self._settings.max_days_per_run,
             max_runs=_MAX_RUNS_PER_TICK,
         )
-        requests = [self._request(refresh, changes, due.carrier) for refresh in plan.refreshes]
+        requests = [self._request(instance, refresh, changes, due.carrier) for refresh in plan.refreshes]
         oldest = min((due_day.day for due_day in due.days), default=None)
         return Decision(requests, (*plan.waiting, *due.unreachable), oldest)
 
-    def _request(self, refresh: Refresh, changes: Changes, carrier: dt.date | None) -> RunRequest:
+    def _request(
+        self, instance: DagsterInstance, refresh: Refresh, changes: Changes, carrier: dt.date | None
+    ) -> RunRequest:
         """A run of what changed: facts for changed events, dimensions and their history for changed users."""
         days = {due.day for due in refresh.days}
         carries = carrier in days
@@ -128,7 +134,7 @@ class RawChanges:
         if carries and changes.dimensions.keys() - {STALE_USERS}:
             groups += ["dimensions", "registry"]
         return RunRequest(
-            run_key=refresh.run_key,
+            run_key=unused_run_key(instance, refresh),
             job_name=REFRESH_JOB,
             asset_selection=[key for group in groups for key in self._keys[group]],
             tags=refresh_tags(refresh),
@@ -150,17 +156,20 @@ def raw_changes_sensor(changes: RawChanges, job: UnresolvedAssetJobDefinition) -
     return raw_changes
 
 
-def late_data_sweep(changes: RawChanges, job: UnresolvedAssetJobDefinition, settings: Settings) -> ScheduleDefinition:
+def late_data_sweep_schedule(
+    changes: RawChanges, job: UnresolvedAssetJobDefinition, settings: Settings
+) -> ScheduleDefinition:
     """Compares every day, every night: the sensor looks at the lookback only."""
 
     @schedule(
+        name=LATE_DATA_SWEEP,
         job=job,
         cron_schedule="30 4 * * *",
         execution_timezone=settings.timezone,
-        default_status=DefaultScheduleStatus.RUNNING,
+        default_status=default_status(LATE_DATA_SWEEP, settings.target),
         description="Compares every day with what it was built from, also those older than the lookback.",
     )
-    def sweep(context: ScheduleEvaluationContext) -> list[RunRequest] | SkipReason:
+    def late_data_sweep(context: ScheduleEvaluationContext) -> list[RunRequest] | SkipReason:
         try:
             now = dt.datetime.now(dt.UTC)
             failures = failures_of_due_days(context.instance, now)
@@ -169,4 +178,4 @@ def late_data_sweep(changes: RawChanges, job: UnresolvedAssetJobDefinition, sett
             return SkipReason(str(error))
         return decision.requests or SkipReason(decision.reason)
 
-    return sweep
+    return late_data_sweep

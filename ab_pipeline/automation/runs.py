@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.dagster_run import FINISHED_STATUSES, NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -16,6 +16,7 @@ from dagster._core.storage.tags import (
 from ab_pipeline.automation.plan import DueDay, Failures, Refresh
 
 DIGESTS_TAG = "ab_pipeline/digests"
+REFRESH_TAG = "ab_pipeline/refresh"
 _REMEMBERED = timedelta(days=2)
 
 
@@ -25,13 +26,24 @@ def refresh_tags(refresh: Refresh) -> dict[str, str]:
         ASSET_PARTITION_RANGE_START_TAG: refresh.first.isoformat(),
         ASSET_PARTITION_RANGE_END_TAG: refresh.last.isoformat(),
         DIGESTS_TAG: refresh.digests,
+        REFRESH_TAG: refresh.run_key,
     }
+
+
+def unused_run_key(instance: DagsterInstance, refresh: Refresh) -> str:
+    """The run key of a refresh, and the newest run for the same that has ended, whatever came of it.
+
+    Dagster never runs a key again. Yet a day may need the same run twice: its events can vanish before the first and
+    come back after it, and failures are forgotten after two days.
+    """
+    ended = instance.get_runs(RunsFilter(tags={REFRESH_TAG: refresh.run_key}, statuses=FINISHED_STATUSES), limit=1)
+    return ":".join([refresh.run_key, *(run.run_id[:8] for run in ended)])
 
 
 def days_in_flight(instance: DagsterInstance) -> set[date]:
     """Every day that a queued or going run will build, whoever asked for it."""
     runs = instance.get_runs(RunsFilter(statuses=list(NOT_FINISHED_STATUSES)))
-    return {day for run in runs for day in _days(run)}
+    return {day for run in runs for day in days_of(run)}
 
 
 def failures_of_due_days(instance: DagsterInstance, now: datetime) -> dict[DueDay, Failures]:
@@ -43,13 +55,14 @@ def failures_of_due_days(instance: DagsterInstance, now: datetime) -> dict[DueDa
     for record in records:
         digests = record.dagster_run.tags.get(DIGESTS_TAG, "").split(",")
         ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
-        for due in map(DueDay, _days(record.dagster_run), digests):
+        for due in map(DueDay, days_of(record.dagster_run), digests):
             before = failures.get(due, Failures(0, ended))
             failures[due] = Failures(before.count + 1, max(before.last_at, ended))
     return failures
 
 
-def _days(run: DagsterRun) -> Iterator[date]:
+def days_of(run: DagsterRun) -> Iterator[date]:
+    """The days that a run is for, none if it is for no days."""
     first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
     last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
     if first is None or last is None:

@@ -40,7 +40,7 @@ def read_raw_tables(session: Session) -> RawTables:
     """
     columns: dict[str, set[str]] = {}
     for table, column in session.rows(
-        "select table_name, column_name from information_schema.columns where table_schema = ?", [SCHEMA]
+        "select lower(table_name), lower(column_name) from information_schema.columns where table_schema = ?", [SCHEMA]
     ):
         columns.setdefault(table, set()).add(column)
     missing = [table.relation for table in RAW_TABLES.values() if table.name not in columns]
@@ -58,8 +58,10 @@ def read_raw_tables(session: Session) -> RawTables:
 def newest_day(session: Session, today: dt.date) -> dt.date | None:
     """The newest day with raw events that is not in the future."""
     tomorrow = today + dt.timedelta(days=1)
-    [(newest,)] = session.rows(f"select max(datestamp) from {USER_EVENT.relation} where datestamp < ?", [tomorrow])
-    return newest.date() if newest else None
+    [(newest,)] = session.rows(
+        f"select cast(max(datestamp) as date) from {USER_EVENT.relation} where datestamp < ?", [tomorrow]
+    )
+    return _day(newest)
 
 
 def raw_days(session: Session, since: dt.date) -> dict[dt.date | None, DaySignature]:
@@ -67,22 +69,31 @@ def raw_days(session: Session, since: dt.date) -> dict[dt.date | None, DaySignat
     signature = session.signature([column.name for column in USER_EVENT.columns])
     rows = session.rows(
         f"select cast(datestamp as date), count(*), {signature} from {USER_EVENT.relation}"
-        " where datestamp >= ? or datestamp is null group by 1",
-        [since],
+        f" where {_from(since)} group by 1 order by 1",
     )
-    return {day: DaySignature(count, text) for day, count, text in rows}
+    days: dict[dt.date | None, DaySignature] = {}
+    for value, count, text in rows:
+        day = _day(value)
+        others = days.get(day, DaySignature())
+        days[day] = DaySignature(others.num_of_events + count, others.signature + text)
+    return days
 
 
 def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDay]:
     """What every day from `since` on was built from; none while nothing is built."""
-    if not _exists(session, ["built_day"]):
+    if not is_built(session, ["built_day", "analytics_variant_user_daily"]):
         return {}
     rows = session.rows(
-        f"select datestamp, num_of_events, signature, build_id from {BUILT_SCHEMA}.built_day"
-        " where datestamp >= ? or datestamp is null",
-        [since],
+        f"select datestamp, num_of_events, coalesce(signature, 'unsettled'), build_id from {BUILT_SCHEMA}.built_day"
+        f" where {_from(since)} order by 1",
     )
-    return {day: BuiltDay(DaySignature(count, text), build_id) for day, count, text, build_id in rows}
+    days: dict[dt.date | None, BuiltDay] = {}
+    for value, count, text, build_id in rows:
+        day = _day(value)
+        others = days.get(day, BuiltDay()).events
+        events = DaySignature(others.num_of_events + count, others.signature + text)
+        days[day] = BuiltDay(events, build_id)
+    return days
 
 
 def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
@@ -92,20 +103,21 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
     value stands for the difference and for the builds it is a difference to.
     """
     changes: dict[str, str] = {}
-    builds: list[object] = []
     for table in _DIMENSIONS:
         signature = session.signature(raw.signature_columns(table))
         [there] = session.rows(f"select count(*), {signature} from {table.relation}")
         built_table = f"built_dim_{table.name}"
         built = (
             session.rows(f"select num_of_rows, signature, built_at from {BUILT_SCHEMA}.{built_table}")
-            if _exists(session, [built_table])
+            if is_built(session, [built_table])
             else []
         )
-        builds.append(built)
         if not built or there != built[0][:2]:
             changes[table.name] = f"{there} {built}"
-    if _exists(session, ["dim_user", "built_user"]):
+    if not is_built(session, ["dim_user"]):
+        # a build that ended halfway: no later one selects what its raw tables do not ask for
+        changes["dim_user"] = "missing"
+    elif is_built(session, ["built_user"]):
         carried = "user_id, variant_id, age, gender, num_of_assignments"
         now = f"select {carried} from {BUILT_SCHEMA}.dim_user where has_metadata"
         then = f"select {carried} from {BUILT_SCHEMA}.built_user"
@@ -114,11 +126,24 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
             f" from (({now} except {then}) union all ({then} except {now})) as differing"
         )
         if differing:
-            changes[STALE_USERS] = f"{text} {builds}"
+            changes[STALE_USERS] = text
     return changes
 
 
-def _exists(session: Session, relations: Sequence[str]) -> bool:
+def _from(since: dt.date) -> str:
+    """The condition for days from `since` on, and for rows without a day."""
+    return "true" if since == dt.date.min else f"(datestamp >= '{since}' or datestamp is null)"
+
+
+def _day(value: dt.date | str | None) -> dt.date | None:
+    """Python's days end with the year 9999. DuckDB gives others as text, and all of those are one day here."""
+    if isinstance(value, str):
+        return dt.date.min if value.endswith("(BC)") else dt.date.max
+    return value
+
+
+def is_built(session: Session, relations: Sequence[str]) -> bool:
+    """Whether dbt has built all of the relations."""
     marks = ", ".join("?" for _ in relations)
     [(found,)] = session.rows(
         f"select count(*) from information_schema.tables where table_schema = ? and table_name in ({marks})",

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from ab_pipeline.rollback import DayDiff, RollbackError, Totals, changed_rows, roll_back
+from ab_pipeline.rollback import DayDiff, Totals, changed_rows, roll_back
 from ab_pipeline.rollback import diff as diff_of
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.base import Row
 from ab_pipeline.warehouse.connect import warehouse_of
 
-_console = Console()
+_console = Console(width=1000, soft_wrap=True, highlight=False)
 _SIGNS = {"added": "+", "removed": "-"}
 
 
@@ -37,12 +37,9 @@ class _Day(click.DateTime):
 def diff(day: dt.datetime, last_day: dt.datetime | None, rows: int) -> None:
     """What the newest build that changed DAY, or each day up to LAST_DAY, changed."""
     first, last = day.date(), (last_day or day).date()
-    try:
-        with warehouse_of(get_settings()).open() as session:
-            days = diff_of(session, first, last)
-            columns, examples = changed_rows(session, first, last, rows)
-    except RollbackError as error:
-        raise click.ClickException(str(error)) from error
+    with warehouse_of(get_settings()).open() as session:
+        days = diff_of(session, first, last)
+        columns, examples = changed_rows(session, first, last, rows)
     _show(days)
     if rows:
         _show_rows(columns, examples)
@@ -59,23 +56,20 @@ def rollback(day: dt.datetime, last_day: dt.datetime | None, yes: bool) -> None:
     that are rolled back already, are left as they are.
     """
     warehouse = warehouse_of(get_settings())
-    try:
-        # not kept open while a person thinks: nobody else could write
-        with warehouse.open() as session:
-            days = diff_of(session, day.date(), (last_day or day).date())
-        _show(days)
-        if not yes and any(shown.can_be_rolled_back for shown in days):
-            click.confirm("Put the rows before these changes back?", abort=True)
-        with warehouse.open(read_only=False) as session:
-            done = roll_back(session, days)
-    except RollbackError as error:
-        raise click.ClickException(str(error)) from error
-    _print(f"rolled back: {', '.join(map(str, done))}")
+    # not kept open while a person thinks: nobody else could write
+    with warehouse.open() as session:
+        days = diff_of(session, day.date(), (last_day or day).date())
+    _show(days)
+    if not yes and any(shown.can_be_rolled_back for shown in days):
+        click.confirm("Put the rows before these changes back?", abort=True)
+    with warehouse.open(read_only=False) as session:
+        done = roll_back(session, days)
+    _console.print(f"rolled back: {', '.join(map(str, done))}")
 
 
 def _show(days: Sequence[DayDiff]) -> None:
     for day in days:
-        _print(f"{day.day}: {_what_happened(day)}")
+        _console.print(f"{day.day}: {_what_happened(day)}")
         if day.change is None:
             continue
         names = [field.name for field in fields(Totals)]
@@ -89,10 +83,10 @@ def _what_happened(day: DayDiff) -> str:
     if day.change is None:
         return "no logged change"
     build = f"build {day.change.build_id} of {day.change.built_at} UTC"
-    rows = f"{day.change.added:,} rows added, {day.change.removed:,} removed, {day.change.changed:,} changed"
+    rows = f"rows: {day.change.added:,} added, {day.change.removed:,} removed, {day.change.changed:,} changed"
     if day.rolled_back_at:
-        return f"{build} was rolled back at {day.rolled_back_at} UTC: {rows}"
-    return f"{build}: {rows}"
+        return f"{build} was rolled back at {day.rolled_back_at} UTC, {rows}"
+    return f"{build}, {rows}"
 
 
 def _show_rows(columns: Sequence[str], rows: Sequence[Row]) -> None:
@@ -100,7 +94,3 @@ def _show_rows(columns: Sequence[str], rows: Sequence[Row]) -> None:
     for change, *values in rows:
         table.add_row(_SIGNS[change], *(Text("" if value is None else str(value)) for value in values))
     _console.print(table)
-
-
-def _print(sentence: str) -> None:
-    _console.print(Text(sentence), soft_wrap=True)

@@ -41,8 +41,7 @@ class DuckDBWarehouse:
     def token(self) -> str:
         """The times and sizes of the file and of its log: every commit changes one of them."""
         files = (self.path, self.path.with_name(f"{self.path.name}.wal"))
-        stats = [file.stat() if file.exists() else None for file in files]
-        return " ".join(f"{stat.st_mtime_ns}:{stat.st_size}" if stat else "-" for stat in stats)
+        return " ".join(map(_time_and_size, files))
 
     @contextmanager
     def open(self, *, read_only: bool = True) -> Iterator[DuckDBSession]:
@@ -65,9 +64,17 @@ class DuckDBWarehouse:
             connection.close()
 
 
+def _time_and_size(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:  # a log may go at any moment
+        return "-"
+    return f"{stat.st_mtime_ns}:{stat.st_size}"
+
+
 def _explain(path: Path, error: duckdb.Error) -> WarehouseError:
     message = str(error)
-    if "lock" in message.lower():
+    if "Could not set lock" in message:
         return WarehouseLockedError(f"{path} is in use by another process: {message.splitlines()[0]}")
     return WarehouseError(
         f"{path} cannot be opened as a DuckDB file: {message.splitlines()[0]}. If it is damaged,"

@@ -39,7 +39,7 @@ def settings(project_dir: Path) -> Settings:
 
 
 def files(project_dir: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (project_dir / "target" / "local").iterdir()}
+    return {path.name: path.read_bytes() for path in (project_dir / "target" / "local-warehouse").iterdir()}
 
 
 def edit(path: Path, text: str) -> None:
@@ -73,7 +73,7 @@ def test_what_is_up_to_date_is_not_made_again(project_dir: Path, monkeypatch: py
 def test_each_file_is_needed(name: str, project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(project_module, "_prepare", lambda *arguments: calls.append(arguments))
-    (project_dir / "target" / "local" / name).unlink()
+    (project_dir / "target" / "local-warehouse" / name).unlink()
     load_project(settings(project_dir))
     assert len(calls) == 1
 

@@ -2,9 +2,9 @@
     materialized='incremental',
     incremental_strategy='replace_window',
     on_schema_change='fail',
-    pre_hook='{{ find_changed_users() }}',
+    pre_hook=['{{ find_changed_users() }}', '{{ prepare_change_log() }}'],
     post_hook='{{ record_build() }}',
-    meta={'also_replaces': 'user_id in (select user_id from changed_user)'},
+    meta={'also_replaces': 'user_id in (select user_id from changed_user)', 'keeps_changes': true},
 ) }}
 
 with facts as (
@@ -31,6 +31,7 @@ events as (
             {{ outside_window('datestamp', 'date') }}
             and user_id in (select user_id from changed_user)
             and datestamp in (select datestamp from {{ build_state('built_day') }})
+            and {{ not_rolled_back() }}
     {% endif %}
 
 ),

@@ -1,0 +1,122 @@
+"""Freshness as asset checks: is yesterday built, and do raw rows still arrive?
+
+Dagster's `build_time_partition_freshness_checks` would ask for today, since today is a partition here; it is also
+superseded, and warns at every load.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    AssetRecordsFilter,
+    MetadataValue,
+    multi_asset_check,
+)
+from dagster_dbt import DbtProject
+
+from ab_pipeline.assets.dbt import WAREHOUSE_POOL
+from ab_pipeline.assets.translator import AbPipelineTranslator
+from ab_pipeline.dbt.source_freshness import DbtError, SourceFreshness, source_freshness
+from ab_pipeline.settings import Settings
+
+_SEVERITIES = {"error": AssetCheckSeverity.ERROR}
+
+
+def expected_day(now: datetime, deadline_hour: int) -> date:
+    """The newest day that must be built: yesterday, from the deadline on. `now` is in the days' own time zone."""
+    return now.date() - timedelta(days=1 if now.hour >= deadline_hour else 2)
+
+
+def daily_freshness(keys: Sequence[AssetKey], settings: Settings) -> AssetChecksDefinition:
+    """A check of each daily asset: its newest day that is due has been materialized."""
+    deadline = settings.freshness_deadline_hour
+
+    @multi_asset_check(
+        name="daily_freshness",
+        specs=[
+            AssetCheckSpec("daily_freshness", asset=key, description=f"Yesterday is built by {deadline:02}:00.")
+            for key in keys
+        ],
+        can_subset=True,
+    )
+    def check(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+        day = expected_day(datetime.now(ZoneInfo(settings.timezone)), deadline)
+        for check_key in context.selected_asset_check_keys:
+            of_day = AssetRecordsFilter(check_key.asset_key, asset_partitions=[day.isoformat()])
+            is_built = bool(context.instance.fetch_materializations(of_day, limit=1).records)
+            yield AssetCheckResult(
+                asset_key=check_key.asset_key,
+                check_name=check_key.name,
+                passed=is_built or day < settings.start_date,
+                severity=AssetCheckSeverity.WARN,
+                description=f"{day} is built" if is_built else f"{day} is not built",
+                metadata={"day": day.isoformat()},
+            )
+
+    return check
+
+
+def raw_freshness(
+    project: DbtProject, manifest: Mapping[str, Any], translator: AbPipelineTranslator, settings: Settings
+) -> AssetChecksDefinition:
+    """A check of each raw table that has thresholds in `models/src/sources.yml`, as dbt finds it."""
+    keys = {
+        unique_id: translator.get_asset_spec(manifest, unique_id, None).key
+        for unique_id, source in manifest["sources"].items()
+        if _has_threshold(source)
+    }
+
+    @multi_asset_check(
+        name="raw_freshness",
+        specs=[
+            AssetCheckSpec("source_freshness", asset=key, description="Rows arrive as `sources.yml` expects.")
+            for key in keys.values()
+        ],
+        pool=WAREHOUSE_POOL,
+    )
+    def check() -> Iterator[AssetCheckResult]:
+        found, reason = _ask_dbt(project, settings)
+        for unique_id, key in keys.items():
+            yield evaluation(key, found.get(unique_id, SourceFreshness("runtime error", reason)))
+
+    return check
+
+
+def evaluation(key: AssetKey, freshness: SourceFreshness) -> AssetCheckResult:
+    """dbt's finding as Dagster shows it. What dbt could not find out is a warning: it need not be stale."""
+    stale = f"the newest row is {freshness.age} old" if freshness.age is not None else freshness.message
+    return AssetCheckResult(
+        asset_key=key,
+        check_name="source_freshness",
+        passed=freshness.status == "pass",
+        severity=_SEVERITIES.get(freshness.status, AssetCheckSeverity.WARN),
+        description=stale,
+        metadata={
+            "status": freshness.status,
+            **({"newest_row": MetadataValue.timestamp(freshness.newest)} if freshness.newest else {}),
+        },
+    )
+
+
+def _ask_dbt(project: DbtProject, settings: Settings) -> tuple[dict[str, SourceFreshness], str]:
+    """What dbt found, or why it found nothing."""
+    if settings.target == "local" and not settings.duckdb_path.exists():
+        # dbt would create it
+        return {}, f"{settings.duckdb_path} does not exist yet"
+    try:
+        return source_freshness(project), "dbt did not say"
+    except DbtError as error:
+        return {}, str(error)
+
+
+def _has_threshold(source: Mapping[str, Any]) -> bool:
+    freshness = source.get("freshness") or {}
+    return any((freshness.get(name) or {}).get("count") for name in ("warn_after", "error_after"))

@@ -1,0 +1,108 @@
+"""What the clock starts. What changed rows start is in `raw_changes.py`, and so is the late-data sweep."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+from dagster import (
+    DefaultScheduleStatus,
+    RunRequest,
+    RunsFilter,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
+    schedule,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+from ab_pipeline.automation.runs import days_in_flight
+from ab_pipeline.settings import Settings
+
+DAILY_REFRESH = "daily_refresh"
+FRESHNESS = "hourly_freshness"
+LATE_DATA_SWEEP = "late_data_sweep"
+SNAPSHOTS = "nightly_snapshots"
+
+# On a laptop the data is of whenever it was made: yesterday is empty and everything is stale. The sweep is about
+# what changed, and changes are the laptop's as well.
+_RUNNING: Mapping[str, frozenset[str]] = {
+    "local": frozenset({LATE_DATA_SWEEP}),
+    "redshift": frozenset({DAILY_REFRESH, FRESHNESS, LATE_DATA_SWEEP, SNAPSHOTS}),
+}
+
+
+def default_status(name: str, target: str) -> DefaultScheduleStatus:
+    """Whether a schedule runs unless somebody switches it in the UI.
+
+    Raises:
+        ValueError: nobody has decided it for this target.
+    """
+    if target not in _RUNNING:
+        raise ValueError(f"which schedules run by default on target {target}? Say so in {__name__}")
+    return DefaultScheduleStatus.RUNNING if name in _RUNNING[target] else DefaultScheduleStatus.STOPPED
+
+
+def schedules(
+    settings: Settings,
+    *,
+    refresh: UnresolvedAssetJobDefinition,
+    snapshots: UnresolvedAssetJobDefinition,
+    freshness: UnresolvedAssetJobDefinition,
+) -> list[ScheduleDefinition]:
+    """Every schedule but the sweep, in the configured time zone.
+
+    Nowhere does a change of the clocks skip or repeat a time from 04:00 to 21:00. 02:30, or in Athens 03:30, would
+    come twice on one day of the year and on another not at all.
+    """
+    return [
+        ScheduleDefinition(
+            name=SNAPSHOTS,
+            job=snapshots,
+            cron_schedule="15 4 * * *",
+            execution_timezone=settings.timezone,
+            default_status=default_status(SNAPSHOTS, settings.target),
+            description="Notes the dimensions of every night in their history, whether raw rows changed or not.",
+        ),
+        _daily_refresh(settings, refresh),
+        _hourly_freshness(settings, freshness),
+    ]
+
+
+def _daily_refresh(settings: Settings, job: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
+    @schedule(
+        name=DAILY_REFRESH,
+        job=job,
+        cron_schedule="0 4 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status(DAILY_REFRESH, settings.target),
+        description="Refreshes yesterday.",
+    )
+    def daily_refresh(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        # Dagster gives the time in the schedule's own zone
+        yesterday = context.scheduled_execution_time.date() - dt.timedelta(days=1)
+        if yesterday < settings.start_date:
+            return SkipReason(f"{yesterday} is before AB_PIPELINE_START_DATE={settings.start_date}")
+        if yesterday in days_in_flight(context.instance):
+            return SkipReason(f"{yesterday} is being refreshed")
+        return RunRequest(partition_key=yesterday.isoformat())
+
+    return daily_refresh
+
+
+def _hourly_freshness(settings: Settings, job: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
+    @schedule(
+        name=FRESHNESS,
+        job=job,
+        cron_schedule="45 * * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status(FRESHNESS, settings.target),
+        description="Checks that yesterday is built and that raw rows arrive.",
+    )
+    def hourly_freshness(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        # behind a long backfill one waiting check is enough
+        unfinished = RunsFilter(job_name=job.name, statuses=list(NOT_FINISHED_STATUSES))
+        if context.instance.get_runs_count(unfinished):
+            return SkipReason("the last one has not finished")
+        return RunRequest()
+
+    return hourly_freshness

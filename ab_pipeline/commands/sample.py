@@ -1,0 +1,76 @@
+"""`ab-pipeline sample` and `ab-pipeline late-rows`: made-up raw data, and some of it that comes late."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
+from ab_pipeline.sample_data.generate import generate
+from ab_pipeline.sample_data.generate import late_rows as append_late_rows
+from ab_pipeline.sample_data.spec import SampleSpec
+from ab_pipeline.settings import get_settings
+from ab_pipeline.warehouse.base import Session
+from ab_pipeline.warehouse.connect import embedded_warehouse
+
+_console = Console(width=1000, soft_wrap=True)
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.option("--users", default=SampleSpec.users, show_default=True, help="Users in all.")
+@click.option("--days", default=SampleSpec.days, show_default=True, help="Days, up to --end-date.")
+@click.option("--events-per-day", default=SampleSpec.events_per_day, show_default=True, help="Rows a day.")
+@click.option("--seed", default=SampleSpec.seed, show_default=True, help="Equal seeds give equal rows.")
+@click.option("--end-date", default=str(SampleSpec.end_date), show_default=True, type=_DAY, help="The newest day.")
+@click.option("--replace", is_flag=True, help="Replace raw tables that already have rows.")
+def sample(*, end_date: dt.datetime, replace: bool, **size: int) -> None:
+    """Fill the raw tables with five made-up experiments whose true effects are known."""
+    try:
+        spec = SampleSpec(**size, end_date=end_date.date())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    warehouse = embedded_warehouse(get_settings())
+    with warehouse.open(read_only=False) as session:
+        if not replace:
+            _refuse_to_overwrite(session)
+        with _progress() as progress:
+            task = progress.add_task("days", total=spec.days)
+            summary = generate(session, spec, on_day=lambda done: progress.update(task, completed=done))
+    rows = ", ".join(f"{name} {count:,}" for name, count in summary.rows.items())
+    _console.print(f"{warehouse.path}: {rows} rows, {summary.first_day} to {summary.last_day}")
+
+
+@click.command()
+@click.argument("day", type=_DAY)
+@click.option("--rows", default=5, show_default=True, help="How many.")
+def late_rows(day: dt.datetime, rows: int) -> None:
+    """Append new events of an old DAY to a sample of the default size: rows that land late."""
+    try:
+        with embedded_warehouse(get_settings()).open(read_only=False) as session:
+            append_late_rows(session, SampleSpec(), day.date(), rows)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(f"{rows} events of {day:%Y-%m-%d} landed late in raw_data.user_event")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns)
+
+
+def _refuse_to_overwrite(session: Session) -> None:
+    there = {
+        name
+        for (name,) in session.rows("select table_name from information_schema.tables where table_schema = ?", [SCHEMA])
+    }
+    for name in there & RAW_TABLES.keys():
+        [(rows,)] = session.rows(f"select count(*) from {SCHEMA}.{name}")
+        if rows:
+            raise click.ClickException(
+                f"{SCHEMA}.{name} already has {rows:,} rows. --replace gives them up for the sample;"
+                " AB_PIPELINE_DUCKDB_PATH names another file."
+            )

@@ -1,0 +1,103 @@
+"""Ticks that request nothing: why, and how the next ones recover. On a real instance and a DuckDB file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ab_pipeline.settings import Settings
+from ab_pipeline_tests.automation.two_days import EVENT, JAN, reason
+from ab_pipeline_tests.daemon import Daemon, days
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+
+
+@contextmanager
+def locked(warehouse: DbtWarehouse) -> Iterator[None]:
+    hold = f"import duckdb; c = duckdb.connect({str(warehouse.path)!r}); print('open', flush=True); input()"
+    command = [sys.executable, "-c", hold]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        yield
+        holder.kill()
+
+
+# Nothing to do
+
+
+def test_without_a_write_the_file_is_not_opened(built: Daemon, warehouse: DbtWarehouse) -> None:
+    with locked(warehouse):
+        assert reason(built) == "nothing was written to the warehouse since it was last compared"
+
+
+def test_a_day_that_was_in_the_future_is_requested_when_it_comes_with_nothing_written(
+    built: Daemon, warehouse: DbtWarehouse
+) -> None:
+    tomorrow = built.now.date() + timedelta(days=1)
+    warehouse.execute(EVENT, [tomorrow])
+    assert f"{tomorrow} changed but is no partition" in reason(built)
+    assert built.tick() == []
+    built.now += timedelta(days=1)
+    assert days(built.tick()) == [tomorrow]
+
+
+def test_another_time_zone_makes_other_days_reachable(built: Daemon, warehouse: DbtWarehouse) -> None:
+    built.now = datetime(2025, 3, 1, 23, tzinfo=UTC)
+    warehouse.execute(EVENT, [date(2025, 3, 2)])
+    assert built.tick() == []
+    east = Daemon(Settings(timezone="Asia/Tokyo"), built.instance, built.now, built.cursor)
+    assert days(east.tick()) == [date(2025, 3, 2)]
+
+
+# Bad input: the tick is skipped with the reason, and the next one recovers
+
+
+def test_a_locked_file_is_named_and_its_change_found_afterwards(built: Daemon, warehouse: DbtWarehouse) -> None:
+    warehouse.execute(EVENT, [JAN[1]])
+    with locked(warehouse):
+        assert f"{warehouse.path} is in use by another process" in reason(built)
+        built.tick()
+    assert days(built.tick()) == [JAN[1]]
+
+
+def test_a_missing_file_and_a_damaged_one_are_named(daemon: Daemon, warehouse: DbtWarehouse) -> None:
+    kept = warehouse.path.read_bytes()
+    warehouse.path.unlink()
+    assert "does not exist yet" in reason(daemon)
+    warehouse.path.write_text("not a database" * 1000)
+    assert "cannot be opened as a DuckDB file" in reason(daemon)
+    warehouse.path.write_bytes(kept)
+    warehouse.execute(EVENT, [JAN[0]])
+    assert days(daemon.tick()) == [JAN[0]]
+
+
+@pytest.mark.parametrize(
+    ("breaking", "mending", "missing"),
+    [
+        ("rename to gone", "alter table raw_data.gone rename to user_event", "raw_data.user_event"),
+        ("drop column item_id", "add column item_id integer", "raw_data.user_event.item_id"),
+    ],
+)
+def test_a_missing_table_or_column_is_named(
+    built: Daemon, warehouse: DbtWarehouse, breaking: str, mending: str, missing: str
+) -> None:
+    warehouse.execute(f"alter table raw_data.user_event {breaking}")
+    assert reason(built) == f"missing in the warehouse: {missing}"
+    built.tick()
+    warehouse.execute(mending if mending.startswith("alter") else f"alter table raw_data.user_event {mending}")
+    warehouse.execute(
+        EVENT.replace(" values", " (user_id, datestamp, item_id, clicked, purchased, paidamount) values"), [JAN[1]]
+    )
+    assert JAN[1] in days(built.tick())
+
+
+def test_a_column_of_another_type_is_no_crash(built: Daemon, warehouse: DbtWarehouse) -> None:
+    warehouse.execute("alter table raw_data.user_event alter datestamp type date")
+    built.evaluate()
+    warehouse.execute("alter table raw_data.user_event alter datestamp type varchar")
+    built.evaluate()

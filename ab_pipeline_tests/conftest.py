@@ -1,0 +1,27 @@
+"""Fixtures of more than one test module."""
+
+from __future__ import annotations
+
+import pytest
+
+from ab_pipeline.settings import ENV_PREFIX
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+
+
+@pytest.fixture(scope="session")
+def dbt_warehouse(tmp_path_factory: pytest.TempPathFactory) -> DbtWarehouse:
+    folder = tmp_path_factory.mktemp("dbt")
+    return DbtWarehouse(folder / "warehouse.duckdb", folder / "target")
+
+
+@pytest.fixture
+def warehouse(dbt_warehouse: DbtWarehouse, monkeypatch: pytest.MonkeyPatch) -> DbtWarehouse:
+    """Empty raw tables in a DuckDB file, and the settings that dbt reads, whatever the developer's own are."""
+    monkeypatch.setenv(f"{ENV_PREFIX}TARGET", "local")
+    monkeypatch.setenv(f"{ENV_PREFIX}DUCKDB_PATH", str(dbt_warehouse.path))
+    monkeypatch.setenv(f"{ENV_PREFIX}START_DATE", "2025-01-01")
+    monkeypatch.setenv(f"{ENV_PREFIX}TIMEZONE", "UTC")
+    monkeypatch.setenv(f"{ENV_PREFIX}LOOKBACK_DAYS", "1")
+    monkeypatch.delenv(f"{ENV_PREFIX}DUCKDB_MEMORY_LIMIT", raising=False)
+    dbt_warehouse.create_raw_tables()
+    return dbt_warehouse

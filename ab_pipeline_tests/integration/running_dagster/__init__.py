@@ -1,0 +1,1 @@
+"""Dagster's commands and a running `dagster dev`, each in processes of their own."""

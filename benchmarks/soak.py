@@ -1,0 +1,174 @@
+"""`python -m benchmarks.soak`: raw data changes while `dagster dev` runs and its processes are killed at random.
+
+At the end every change must have been refreshed (zero lost), and none by two runs that succeeded (zero doubled).
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import datetime as dt
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import psutil
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+from ab_pipeline.automation.runs import DIGESTS_TAG, days_of
+from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.running_dagster import start_dagster_dev
+from benchmarks.warehouse import MANDATED, ScratchWarehouse
+
+_VICTIMS = {"daemon": "dagster._daemon", "code server": "api grpc", "run worker": "multiprocessing"}
+_SETTLE_SECONDS = 600
+
+_CHANGES: dict[str, str] = {
+    "insert": "insert into raw_data.user_event select user_id, datestamp, item_id + 1, 1, 1, 500"
+    " from raw_data.user_event where cast(datestamp as date) = $day limit 3",
+    "update": "update raw_data.user_event set paidamount = paidamount + 1"
+    " where cast(datestamp as date) = $day and purchased = 1",
+    "delete": "delete from raw_data.user_event where cast(datestamp as date) = $day and item_id % 7 = 3",
+    "metadata": "update raw_data.user_metadata set age = case age when '18-24' then '25-34' else '18-24' end"
+    " where user_id % 97 = extract(day from cast($day as date))",
+    "variant": "delete from raw_data.user_variant where user_id % 193 = extract(day from cast($day as date))",
+}
+
+
+@dataclass
+class Soak:
+    """One soak on a scratch warehouse."""
+
+    warehouse: ScratchWarehouse
+    choices: random.Random
+    changes: collections.Counter[str] = field(default_factory=collections.Counter)
+    kills: collections.Counter[str] = field(default_factory=collections.Counter)
+    restarts: int = 0
+    runs: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    def run(self, seconds: float) -> None:
+        """Change and kill until the time is up, then leave Dagster alone until it has settled."""
+        process = start_dagster_dev(self.warehouse)
+        try:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                self._change_something()
+                time.sleep(self.choices.uniform(1, 4))
+                if self.choices.random() < 0.15:
+                    self._kill_something(process)
+                    time.sleep(2)
+                process = self._restarted_if_dead(process)
+            deadline = time.monotonic() + _SETTLE_SECONDS
+            while self.lost() and time.monotonic() < deadline:
+                time.sleep(5)
+                process = self._restarted_if_dead(process)
+        finally:
+            _end(process)
+
+    def _change_something(self) -> None:
+        name = self.choices.choice(list(_CHANGES))
+        day = self.warehouse.spec.first_day + dt.timedelta(days=self.choices.randrange(self.warehouse.spec.days))
+        parameters = {"day": day}
+        with self._opened() as connection:
+            connection.execute(_CHANGES[name], parameters)
+        self.changes[name] += 1
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        while True:
+            try:
+                connection = duckdb.connect(self.warehouse.path)
+                break
+            except duckdb.IOException:
+                time.sleep(0.1)
+        with connection:
+            yield connection
+
+    def _kill_something(self, process: subprocess.Popen[bytes]) -> None:
+        victims = list(_processes(process))
+        if victims:
+            name, victim = self.choices.choice(victims)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+                self.kills[name] += 1
+
+    def _restarted_if_dead(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        names = {name for name, _ in _processes(process)}
+        if process.poll() is None and "daemon" in names:
+            return process
+        _end(process)
+        self.restarts += 1
+        return start_dagster_dev(self.warehouse)
+
+    def lost(self) -> int:
+        """Days on which the daily table is not what the mandated SELECT says."""
+        built = "select * from analytics.analytics_variant_user_daily"
+        with self._opened() as connection:
+            exists = connection.execute(
+                "select count(*) from information_schema.tables where table_name = 'analytics_variant_user_daily'"
+            ).fetchall()
+            if exists == [(0,)]:
+                return self.warehouse.spec.days
+            differing = f"({MANDATED} except all {built}) union all ({built} except all {MANDATED})"
+            [(days,)] = connection.execute(f"select count(distinct datestamp) from ({differing})").fetchall()
+        return days
+
+    def doubled(self) -> int:
+        """Days that two runs built from the same events in place of the same build."""
+        with DagsterInstance.from_config(str(self.warehouse.folder)) as instance:
+            runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.SUCCESS]))
+            built = collections.Counter(
+                pair
+                for run in runs
+                for pair in zip(days_of(run), run.tags.get(DIGESTS_TAG, "").split(","), strict=False)
+            )
+            self.runs = collections.Counter(run.status.value for run in instance.get_runs())
+        return sum(count - 1 for count in built.values())
+
+
+def _processes(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, psutil.Process]]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                command = " ".join(child.cmdline())
+                for name, mark in _VICTIMS.items():
+                    if mark in command:
+                        yield name, child
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5, help="how long to change and kill")
+    parser.add_argument("--seed", type=int, default=1, help="of the changes and the kills")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ab-pipeline-soak-") as folder:
+        spec = SampleSpec(users=2_000, days=30, events_per_day=2_000, end_date=dt.date(2025, 1, 30))
+        warehouse = ScratchWarehouse(Path(folder) / "soak", spec)
+        warehouse.prepare()
+        soak = Soak(warehouse, random.Random(arguments.seed))
+        soak.run(arguments.minutes * 60)
+        lost, doubled = soak.lost(), soak.doubled()
+    print(f"changes {dict(soak.changes)}, kills {dict(soak.kills)}, dagster dev restarted {soak.restarts} times")
+    print(f"runs {dict(soak.runs)}")
+    print(f"lost {lost}, doubled {doubled}")
+    raise SystemExit(bool(lost or doubled))
+
+
+if __name__ == "__main__":
+    main()
