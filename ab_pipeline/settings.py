@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import re
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self

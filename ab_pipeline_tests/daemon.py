@@ -44,7 +44,7 @@ from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import PROJECT_ROOT, Settings
 from ab_pipeline.warehouse.connect import warehouse_of
-from ab_pipeline_tests.dbt_warehouse import _close_the_file
+from ab_pipeline_tests.dbt_warehouse import close_the_file
 
 _SENSOR = {SENSOR_NAME_TAG: "raw_changes"}
 _workers = multiprocessing.get_context("forkserver")
@@ -135,7 +135,7 @@ class Daemon:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return execute_run(job, run, self.instance, raise_on_error=False).success
         finally:
-            _close_the_file()
+            close_the_file()
 
     def start(self, run: DagsterRun) -> BaseProcess:
         """A process that executes the run, as the run launcher would start it."""

@@ -68,7 +68,7 @@ class DbtWarehouse:
         try:
             result = dbtRunner().invoke(self._arguments(*arguments, window=window))
         finally:
-            _close_the_file()
+            close_the_file()
         if not result.success:
             results = getattr(result.result, "results", [])
             messages = [f"{node.node.name}: {node.message}" for node in results if node.status in ("error", "fail")]
@@ -88,7 +88,7 @@ class DbtWarehouse:
         return [arguments[0], *project, *output, *quiet, *arguments[1:], *(window.arguments() if window else [])]
 
 
-def _close_the_file() -> None:
+def close_the_file() -> None:
     """dbt-duckdb keeps the file open for the life of the process, and an exception's traceback even beyond."""
     environment = DuckDBConnectionManager._ENV
     if environment is not None:

@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
+from urllib.error import URLError
 
-from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+from dagster_graphql import DagsterGraphQLClient
 
 from ab_pipeline.settings import PROJECT_ROOT
 from benchmarks.measure import median_seconds
@@ -70,8 +72,9 @@ def _client(port: int) -> DagsterGraphQLClient:
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         try:
-            return DagsterGraphQLClient("127.0.0.1", port_number=port)
-        except DagsterGraphQLClientError:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info"):
+                return DagsterGraphQLClient("127.0.0.1", port_number=port)
+        except URLError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

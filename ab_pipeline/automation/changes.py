@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ab_pipeline.automation.plan import DueDay, due_days
@@ -86,15 +86,18 @@ def read_changes(session: Session, calendar: Calendar, scope: Scope) -> Changes:
     return Changes(days, dimension_changes(session, raw_tables), newest)
 
 
-def due_in(calendar: Calendar, changes: Changes) -> Due:
-    """The changed days that are partitions; the newest of them carries what belongs to no day."""
+def due_in(calendar: Calendar, changes: Changes, failed: Collection[DueDay] = ()) -> Due:
+    """The changed days that are partitions. One of them carries what belongs to no day.
+
+    It is the newest that has not failed, so that users do not wait for a day that keeps failing.
+    """
     digests = {day: digest for day, digest in changes.days.items() if day is not None and day in calendar}
     carrier = None
     if changes.dimensions or None in changes.days:
-        latest = changes.newest if changes.newest is not None and changes.newest in calendar else calendar.today
-        carrier = max(digests, default=latest)
-        carried = f"{digests.get(carrier)} {sorted(changes.dimensions.items())} {changes.days.get(None)}"
-        digests[carrier] = hashlib.sha256(carried.encode()).hexdigest()[:8]
+        loose = f"{sorted(changes.dimensions.items())} {changes.days.get(None)}"
+        carrier = _carrier(calendar, changes.newest, digests, loose, failed)
+        if carrier:
+            digests[carrier] = _carried(digests.get(carrier), loose)
     outside = sorted(day for day in changes.days if day is not None and day not in calendar)
     sentences = [
         f"{day} changed but is no partition ({calendar.first} to {calendar.today}): correct its events, move"
@@ -104,3 +107,23 @@ def due_in(calendar: Calendar, changes: Changes) -> Due:
     if len(outside) > 3:
         sentences.append(f"so did {len(outside) - 3} more days that are none")
     return Due(tuple(DueDay(day, digest) for day, digest in digests.items()), carrier, tuple(sentences))
+
+
+def _carrier(
+    calendar: Calendar,
+    newest: dt.date | None,
+    digests: Mapping[dt.date, str],
+    loose: str,
+    failed: Collection[DueDay],
+) -> dt.date | None:
+    for day in sorted(digests, reverse=True):
+        if not {DueDay(day, digests[day]), DueDay(day, _carried(digests[day], loose))} & set(failed):
+            return day
+    latest = newest if newest is not None and newest in calendar else calendar.today
+    while latest in digests:
+        latest -= dt.timedelta(days=1)
+    return latest if latest in calendar else max(digests, default=None)
+
+
+def _carried(digest: str | None, loose: str) -> str:
+    return hashlib.sha256(f"{digest} {loose}".encode()).hexdigest()[:8]

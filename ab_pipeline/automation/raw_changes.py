@@ -1,6 +1,7 @@
 """The sensor and the sweep: raw data that changed becomes runs for just the days and users concerned."""
 
 import datetime as dt
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -97,7 +98,12 @@ class RawChanges:
         return Scope(dt.timedelta(days=self._settings.lookback_days), min(since, default=dt.date.max))
 
     def decide(
-        self, instance: DagsterInstance, now: dt.datetime, scope: Scope, failures: Mapping[DueDay, Failures]
+        self,
+        instance: DagsterInstance,
+        now: dt.datetime,
+        scope: Scope,
+        failures: Mapping[DueDay, Failures],
+        max_runs: int = _MAX_RUNS_PER_TICK,
     ) -> Decision:
         """Compare the days of the scope; the runs to request, and why other changes wait.
 
@@ -109,14 +115,14 @@ class RawChanges:
         in_flight = days_in_flight(instance)
         with self._warehouse.open() as session:
             changes = read_changes(session, calendar, scope)
-        due = due_in(calendar, changes)
+        due = due_in(calendar, changes, failures)
         plan = plan_refreshes(
             due.days,
             in_flight=in_flight,
             failures=failures,
             now=now,
             max_days_per_run=self._settings.max_days_per_run,
-            max_runs=_MAX_RUNS_PER_TICK,
+            max_runs=max_runs,
         )
         requests = [self._request(instance, refresh, changes, due.carrier) for refresh in plan.refreshes]
         oldest = min((due_day.day for due_day in due.days), default=None)
@@ -173,7 +179,8 @@ def late_data_sweep_schedule(
         try:
             now = dt.datetime.now(dt.UTC)
             failures = failures_of_due_days(context.instance, now)
-            decision = changes.decide(context.instance, now, EVERY_DAY, failures)
+            # all of them: the next sweep is a day away
+            decision = changes.decide(context.instance, now, EVERY_DAY, failures, max_runs=sys.maxsize)
         except WarehouseError as error:
             return SkipReason(str(error))
         return decision.requests or SkipReason(decision.reason)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ab_pipeline.automation.plan import BuiltDay, DaySignature
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_METADATA, USER_VARIANT, RawTable
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, WarehouseError
 
 STALE_USERS = "users"
 _DIMENSIONS = (USER_VARIANT, USER_METADATA)
@@ -106,13 +106,8 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
     for table in _DIMENSIONS:
         signature = session.signature(raw.signature_columns(table))
         [there] = session.rows(f"select count(*), {signature} from {table.relation}")
-        built_table = f"built_dim_{table.name}"
-        built = (
-            session.rows(f"select num_of_rows, signature, built_at from {BUILT_SCHEMA}.{built_table}")
-            if is_built(session, [built_table])
-            else []
-        )
-        if not built or there != built[0][:2]:
+        built = [_recorded(session, f"built_{kind}_{table.name}") for kind in ("dim", "snapshot")]
+        if any(record is None or record[:2] != there for record in built):
             changes[table.name] = f"{there} {built}"
     if not is_built(session, ["dim_user"]):
         # a build that ended halfway: no later one selects what its raw tables do not ask for
@@ -128,6 +123,15 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
         if differing:
             changes[STALE_USERS] = text
     return changes
+
+
+def _recorded(session: Session, state: str) -> Row | None:
+    rows = (
+        session.rows(f"select num_of_rows, signature, built_at from {BUILT_SCHEMA}.{state}")
+        if is_built(session, [state])
+        else []
+    )
+    return rows[0] if rows else None
 
 
 def _from(since: dt.date) -> str:

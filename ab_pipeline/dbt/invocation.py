@@ -158,8 +158,10 @@ class DbtThread(DbtCliInvocation):
                 if message["info"]["level"] == "error":
                     self._error_messages.append(message["info"]["msg"])
                 yield message
-        finally:
-            self._end(thread)
+        except BaseException:
+            self._cancel(thread)
+            raise
+        thread.join()
 
     def _run_dbt(self, messages: SimpleQueue[dict[str, Any] | None]) -> None:
         from dbt.cli.main import dbtRunner
@@ -181,16 +183,16 @@ class DbtThread(DbtCliInvocation):
         finally:
             messages.put(None)
 
-    def _end(self, thread: threading.Thread) -> None:
-        """Cancel what still runs, until dbt gives up: a run that is terminated must leave no query behind."""
+    def _cancel(self, thread: threading.Thread) -> None:
+        """Cancel what runs, until dbt gives up: a run that is terminated must leave no query behind."""
         from dbt.adapters.factory import FACTORY
 
         for _ in range(int(self.termination_timeout_seconds)):
+            for adapter in FACTORY.adapters.values():
+                cast("BaseAdapter", adapter).cancel_open_connections()
             thread.join(timeout=1)
             if not thread.is_alive():
                 return
-            for adapter in FACTORY.adapters.values():
-                cast("BaseAdapter", adapter).cancel_open_connections()
 
 
 def _table(rows: list[dict[str, str]]) -> TableMetadataValue:

@@ -208,7 +208,7 @@ def test_a_changed_user_makes_just_the_dimension_stale_until_it_is_built(
 
 def test_users_are_stale_when_the_dimensions_are_built_without_the_daily_table(built: DbtWarehouse) -> None:
     built.execute("update raw_data.user_metadata set age = '25-34'")
-    built.refresh(select="dim_user_metadata")
+    built.refresh(select="dim_user_metadata snapshot_user_metadata")
     assert changed_dimensions(built) == {STALE_USERS}
     built.refresh(select="analytics_variant_user_daily")
     assert changed_dimensions(built) == set()
@@ -244,5 +244,13 @@ def test_names_in_capitals_are_the_same_names(built: DbtWarehouse) -> None:
 
 
 def test_a_first_build_that_ended_before_the_users_were_joined_leaves_a_dimension_due(warehouse: DbtWarehouse) -> None:
-    warehouse.refresh(select="dim_user_variant dim_user_metadata")
+    warehouse.refresh(select="dim_user_variant dim_user_metadata snapshot_user_variant snapshot_user_metadata")
     assert changed_dimensions(warehouse) == {"dim_user"}
+
+
+def test_a_dimension_is_due_until_its_history_has_noted_it(built: DbtWarehouse) -> None:
+    built.execute("update raw_data.user_metadata set age = '25-34'")
+    built.refresh(select="dim_user_metadata dim_user analytics_variant_user_daily")
+    assert changed_dimensions(built) == {"user_metadata"}
+    built.refresh(select="snapshot_user_metadata")
+    assert changed_dimensions(built) == set()

@@ -29,7 +29,7 @@ from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.dbt.project import load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import Settings, load_settings
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, _close_the_file
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, close_the_file
 
 # dagster-dbt itself reads what Dagster has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
@@ -68,7 +68,7 @@ class Location:
                 instance=self.instance, partition_key=partition, raise_on_error=False
             )
         finally:
-            _close_the_file()
+            close_the_file()
 
     def alerts(self) -> list[str]:
         told: list[str] = []
@@ -130,7 +130,7 @@ def test_a_failed_check_is_one_alert_and_not_a_failed_run_too(location: Location
     job.get_subset(asset_selection=set(), asset_check_selection={key}).execute_in_process(
         instance=location.instance, raise_on_error=False
     )
-    _close_the_file()
+    close_the_file()
     [text] = location.alerts()
     assert text.startswith(f"ERROR: analytics_variant_user_daily: {key.name} failed in ")
     assert OWNER in text

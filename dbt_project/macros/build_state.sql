@@ -95,6 +95,14 @@
 {% endmacro %}
 
 
+{#- A hook of a snapshot: it is as old as the dimension whose versions it noted. -#}
+{% macro record_snapshot(dimension) %}
+    drop table if exists {{ build_state('built_' ~ this.identifier) }};
+    create table {{ build_state('built_' ~ this.identifier) }} as
+    select * from {{ build_state('built_' ~ dimension) }}
+{% endmacro %}
+
+
 {#- Of the columns in sources.yml, an optional one as null where the table does not have it. -#}
 {% macro dimension_signature(raw_table) %}
     {%- set columns = [] -%}
