@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,11 @@ from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.warehouse import ScratchWarehouse
 
-_FIRST_DAY = dt.date(2025, 1, 1)
-
 
 def _scratch(
     folder: Path, *, days: int, events_per_day: int, users: int = 100_000, memory: str = "80%"
 ) -> ScratchWarehouse:
-    last_day = _FIRST_DAY + dt.timedelta(days=days - 1)
-    spec = SampleSpec(users=users, days=days, events_per_day=events_per_day, end_date=last_day)
+    spec = SampleSpec(users=users, days=days, events_per_day=events_per_day)
     warehouse = ScratchWarehouse(folder / f"{days}x{events_per_day}", spec, memory)
     warehouse.prepare()
     return warehouse
