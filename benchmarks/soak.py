@@ -29,6 +29,7 @@ from benchmarks.warehouse import MANDATED, ScratchWarehouse
 
 _VICTIMS = {"daemon": "dagster._daemon", "code server": "api grpc", "run worker": "multiprocessing"}
 _SETTLE_SECONDS = 600
+_START_SECONDS = 60
 
 _CHANGES: dict[str, str] = {
     "insert": "insert into raw_data.user_event select user_id, datestamp, item_id + 1, 1, 1, 500"
@@ -101,7 +102,8 @@ class Soak:
 
     def _restarted_if_dead(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
         names = {name for name, _ in _processes(process)}
-        if process.poll() is None and "daemon" in names:
+        is_starting = time.time() - psutil.Process(process.pid).create_time() < _START_SECONDS
+        if process.poll() is None and (is_starting or "daemon" in names):
             return process
         _end(process)
         self.restarts += 1

@@ -8,7 +8,7 @@ from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 
 _RAW_DAYS = """
     select cast(datestamp as date) as day, count(*) as num_of_events,
-        cast(sum(hash(user_id, datestamp, item_id, clicked, purchased, paidamount)) as varchar) as signature
+        cast(sum(hash(hash(user_id, datestamp, item_id, clicked, purchased, paidamount))) as varchar) as signature
     from raw_data.user_event group by 1
 """
 _BUILT_DAYS = "select datestamp, num_of_events, signature from analytics.built_day"
