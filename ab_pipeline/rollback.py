@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, transaction
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, tables_in, transaction
 
 _DAILY = f"{BUILT_SCHEMA}.analytics_variant_user_daily"
 _CHANGES = f"{BUILT_SCHEMA}.analytics_variant_user_daily_changes"
@@ -174,8 +174,7 @@ def _why_nothing(shown: Sequence[DayDiff]) -> str:
 
 
 def _require_tables(session: Session) -> None:
-    there = session.rows("select table_name from information_schema.tables where table_schema = ?", [BUILT_SCHEMA])
-    names = {f"{BUILT_SCHEMA}.{name}" for (name,) in there}
+    names = {f"{BUILT_SCHEMA}.{name}" for name in tables_in(session, BUILT_SCHEMA)}
     missing = [table for table in (_DAILY, _BUILT_DAY, _CHANGES, _ROLLED_BACK) if table not in names]
     if missing:
         raise RollbackError(

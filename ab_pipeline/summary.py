@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, tables_in
 
 BUILT_TABLES = (
     "dim_user_variant",
@@ -33,8 +33,7 @@ class VariantSummary:
 
 def row_counts(session: Session) -> dict[str, int]:
     """Rows per built table; a table that is not there is left out."""
-    there = session.rows("select table_name from information_schema.tables where table_schema = ?", [BUILT_SCHEMA])
-    names = {name for (name,) in there}
+    names = tables_in(session, BUILT_SCHEMA)
     return {
         table: session.rows(f"select count(*) from {BUILT_SCHEMA}.{table}")[0][0]
         for table in BUILT_TABLES

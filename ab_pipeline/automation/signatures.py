@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ab_pipeline.automation.plan import BuiltDay, DaySignature
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_METADATA, USER_VARIANT, RawTable
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, WarehouseError
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, WarehouseError, tables_in
 
 STALE_USERS = "users"
 _DIMENSIONS = (USER_VARIANT, USER_METADATA)
@@ -148,9 +148,4 @@ def _day(value: dt.date | str | None) -> dt.date | None:
 
 def is_built(session: Session, relations: Sequence[str]) -> bool:
     """Whether dbt has built all of the relations."""
-    marks = ", ".join("?" for _ in relations)
-    [(found,)] = session.rows(
-        f"select count(*) from information_schema.tables where table_schema = ? and table_name in ({marks})",
-        [BUILT_SCHEMA, *relations],
-    )
-    return found == len(relations)
+    return tables_in(session, BUILT_SCHEMA).issuperset(relations)

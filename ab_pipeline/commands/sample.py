@@ -13,7 +13,7 @@ from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.generate import late_rows as append_late_rows
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.settings import get_settings
-from ab_pipeline.warehouse.base import Session
+from ab_pipeline.warehouse.base import Session, tables_in
 from ab_pipeline.warehouse.connect import embedded_warehouse
 
 _console = Console(width=1000, soft_wrap=True)
@@ -63,11 +63,7 @@ def _progress() -> Progress:
 
 
 def _refuse_to_overwrite(session: Session) -> None:
-    there = {
-        name
-        for (name,) in session.rows("select table_name from information_schema.tables where table_schema = ?", [SCHEMA])
-    }
-    for name in there & RAW_TABLES.keys():
+    for name in tables_in(session, SCHEMA) & RAW_TABLES.keys():
         [(rows,)] = session.rows(f"select count(*) from {SCHEMA}.{name}")
         if rows:
             raise click.ClickException(

@@ -56,6 +56,12 @@ class Warehouse(Protocol):
         ...
 
 
+def tables_in(session: Session, schema: str) -> set[str]:
+    """The names of the tables and views that a schema has; none if there is no such schema."""
+    rows = session.rows("select table_name from information_schema.tables where table_schema = ?", [schema])
+    return {name for (name,) in rows}
+
+
 @contextmanager
 def transaction(session: Session) -> Iterator[Session]:
     """All statements of the block, or none of them."""
