@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from ab_pipeline.settings import ENV_PREFIX
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+from ab_pipeline_tests.servers import postgres_server, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,21 @@ def warehouse(dbt_warehouse: DbtWarehouse, monkeypatch: pytest.MonkeyPatch) -> D
     monkeypatch.delenv(f"{ENV_PREFIX}DUCKDB_MEMORY_LIMIT", raising=False)
     dbt_warehouse.create_raw_tables()
     return dbt_warehouse
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL server. A test makes a database of its own in it."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The endpoint of a real S3 server, which boto3 finds through its own environment variables."""
+    with s3_server() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield endpoint
