@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import EventLogEntry, Field, StringSource
+from dagster import DagsterInstance, EventLogEntry, Field
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
@@ -24,28 +24,34 @@ os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     """The files and tables are Dagster's own: either class reads what the other wrote."""
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        # the folder is known once there is an instance
+        self._inst_data = inst_data
         self._batch: dict[str, Connection] = {}
         self._batch_lock = threading.RLock()
-        super().__init__(base_dir, inst_data)
-        # a batch holds two files open at once
-        self._db_lock = threading.RLock()
 
     @classmethod
     def config_type(cls) -> dict[str, Field]:
-        """`base_dir`, by default where Dagster keeps the event log."""
-        return {"base_dir": Field(StringSource, is_required=False)}
+        """Nothing: the files are where Dagster keeps them."""
+        return {}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> BatchingSqliteEventLogStorage:
         """The storage that `dagster.yaml` asks for."""
-        default = Path(os.environ.get("DAGSTER_HOME", "")) / "history" / "runs"
-        return cls(config_value.get("base_dir", str(default)), inst_data)
+        return cls(inst_data, **config_value)
+
+    def register_instance(self, instance: DagsterInstance) -> None:
+        """Open the event log in the folder of the instance."""
+        folder = Path(instance.root_directory) / "history" / "runs"
+        super().__init__(str(folder), self._inst_data)
+        # a batch holds two files open at once
+        self._db_lock = threading.RLock()
+        super().register_instance(instance)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events of one run: all of them, or none."""
+        """Store events of one run, in one commit a file."""
         with self._batch_lock, ExitStack() as commits:
             try:
                 for shard in (events[0].run_id, INDEX_SHARD_NAME):

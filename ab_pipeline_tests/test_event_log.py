@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from dagster import (
@@ -39,12 +40,11 @@ def daily() -> None:
 
 
 @contextmanager
-def _instance(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+def _instance(folder: Path) -> Iterator[DagsterInstance]:
     """As `deploy/dagster.yaml` configures it."""
     folder.mkdir(exist_ok=True)
     shutil.copy(PROJECT_ROOT / "deploy" / "dagster.yaml", folder)
-    monkeypatch.setenv("DAGSTER_HOME", str(folder))
-    with DagsterInstance.get() as instance:
+    with DagsterInstance.from_config(str(folder)) as instance:
         yield instance
 
 
@@ -53,10 +53,8 @@ def _events(instance: DagsterInstance, run_id: str) -> list[tuple[str | None, st
     return [(event.event_type_value, event.partition) for event in logged if event]
 
 
-def test_the_deployment_uses_it_where_dagster_keeps_the_event_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with _instance(tmp_path, monkeypatch) as instance:
+def test_the_deployment_uses_it_where_dagster_keeps_the_event_log(tmp_path: Path) -> None:
+    with _instance(tmp_path) as instance:
         assert isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
     assert (tmp_path / "history" / "runs" / "index.db").exists()
 
@@ -67,7 +65,7 @@ def test_a_range_is_recorded_as_dagsters_own_storage_records_it(
     logged = []
     for folder, batch_size in (("batches", "1000"), ("one by one", "0")):
         monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", batch_size)
-        with _instance(tmp_path / folder, monkeypatch) as instance:
+        with _instance(tmp_path / folder) as instance:
             result = materialize([daily], instance=instance, tags=RANGE)
             logged.append(_events(instance, result.run_id))
             assert instance.get_materialized_partitions(AssetKey("daily")) == set(DAYS.get_partition_keys()[1:11])
@@ -84,31 +82,33 @@ def test_a_batch_is_committed_once_a_file(tmp_path: Path, monkeypatch: pytest.Mo
         with connect(self, shard) as connection:
             yield connection
 
-    storage = BatchingSqliteEventLogStorage(str(tmp_path))
-    monkeypatch.setattr(SqliteEventLogStorage, "_connect", counted)
-    storage.store_event_batch([_materialization(day) for day in DAYS.get_partition_keys()])
-    assert sorted(opened) == ["a-run", "index"]
-    assert len(storage.get_logs_for_run("a-run")) == 20
+    with _instance(tmp_path) as instance:
+        storage = instance.event_log_storage
+        monkeypatch.setattr(SqliteEventLogStorage, "_connect", counted)
+        storage.store_event_batch([_materialization(day) for day in DAYS.get_partition_keys()])
+        assert sorted(opened) == ["a-run", "index"]
+        assert len(storage.get_logs_for_run("a-run")) == 20
 
 
 def test_of_a_batch_that_fails_nothing_is_recorded_and_the_storage_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = BatchingSqliteEventLogStorage(str(tmp_path))
     good = _materialization("2025-01-02")
+    with _instance(tmp_path) as instance:
+        storage = instance.event_log_storage
 
-    def fail_at_the_second(event: EventLogEntry) -> None:
-        if event is not good:
-            raise OSError("No space left on device")
-        SqliteEventLogStorage.store_event(storage, event)
+        def fail_at_the_second(event: EventLogEntry) -> None:
+            if event is not good:
+                raise OSError("No space left on device")
+            SqliteEventLogStorage.store_event(cast("SqliteEventLogStorage", storage), event)
 
-    with monkeypatch.context() as broken:
-        broken.setattr(storage, "store_event", fail_at_the_second)
-        with pytest.raises(OSError, match="No space left"):
-            storage.store_event_batch([good, _materialization("2025-01-03")])
-    assert storage.get_logs_for_run("a-run") == []
-    storage.store_event_batch([good])
-    assert len(storage.get_logs_for_run("a-run")) == 1
+        with monkeypatch.context() as broken:
+            broken.setattr(storage, "store_event", fail_at_the_second)
+            with pytest.raises(OSError, match="No space left"):
+                storage.store_event_batch([good, _materialization("2025-01-03")])
+        assert storage.get_logs_for_run("a-run") == []
+        storage.store_event_batch([good])
+        assert len(storage.get_logs_for_run("a-run")) == 1
 
 
 def _materialization(day: str) -> EventLogEntry:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ab_pipeline.sample_data.spec import SampleSpec
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.running_dagster import refresh_through_dagster_dev
+from benchmarks.ticks import latencies, tick_costs
 from benchmarks.warehouse import ScratchWarehouse
 
 
@@ -18,7 +19,8 @@ def _scratch(
 ) -> ScratchWarehouse:
     spec = SampleSpec(users=users, days=days, events_per_day=events_per_day)
     warehouse = ScratchWarehouse(folder / f"{days}x{events_per_day}", spec, memory)
-    warehouse.prepare()
+    if not warehouse.path.exists():
+        warehouse.prepare()
     return warehouse
 
 
@@ -75,7 +77,34 @@ def b4(folder: Path, runs: int) -> None:
     print(f"   peak memory {max(peaks) / 1e9:.2f} GB (goal: 4)")
 
 
-BENCHMARKS: dict[str, Callable[[Path, int], None]] = {"b1": b1, "b2": b2, "b3": b3, "b4": b4}
+def ticks(folder: Path, runs: int) -> None:
+    """A look of the sensor at 100 M raw rows: nothing changed / one day did / a bare GROUP BY over the lookback."""
+    warehouse = _scratch(folder, days=100, events_per_day=1_000_000, users=1_000_000)
+    _build_all(warehouse)
+    costs = tick_costs(warehouse, runs)
+    print(f"Idle tick on 100 M events: {costs.idle * 1000:.1f} ms (goal: 50)")
+    _print("Tick after one changed day / bare GROUP BY", costs.after_a_change, costs.bare_group_by, goal=3.0)
+
+
+def latency(folder: Path, runs: int) -> None:
+    """From the commit of a raw row to the end of the run that refreshed its day, beside a running `dagster dev`."""
+    warehouse = _scratch(folder, days=30, events_per_day=10_000)
+    _build_all(warehouse)
+    found = sorted(latencies(warehouse, runs), key=lambda latency: latency.total)[runs // 2]
+    print(
+        f"Commit to refreshed: {found.total:.1f} s, of which noticed {found.noticed:.1f} (the sensor looks every 30 s),"
+        f" queued and started {found.queued:.1f}, refreshed {found.refreshed:.1f}"
+    )
+
+
+BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
+    "b1": b1,
+    "b2": b2,
+    "b3": b3,
+    "b4": b4,
+    "ticks": ticks,
+    "latency": latency,
+}
 
 
 def _print(name: str, ours: float, theirs: float, *, goal: float) -> None:
@@ -90,8 +119,8 @@ def main() -> None:
     if unknown := set(arguments.names) - BENCHMARKS.keys():
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}: choose from {', '.join(BENCHMARKS)}")
     print(f"{machine()}; medians of {arguments.runs}")
-    for name in arguments.names or BENCHMARKS:
-        with tempfile.TemporaryDirectory(prefix="ab-pipeline-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ab-pipeline-bench-") as folder:
+        for name in arguments.names or BENCHMARKS:
             BENCHMARKS[name](Path(folder), arguments.runs)
 
 

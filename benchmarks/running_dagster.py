@@ -34,12 +34,13 @@ def refresh_through_dagster_dev(warehouse: ScratchWarehouse, runs: int) -> float
             raise RuntimeError(f"run {run_id} ended as {status}")
         return time.perf_counter() - started
 
-    with _dagster_dev(warehouse) as client:
+    with running_dagster_dev(warehouse) as client:
         return median_seconds(runs, lambda: refresh(client))
 
 
 @contextlib.contextmanager
-def _dagster_dev(warehouse: ScratchWarehouse) -> Iterator[DagsterGraphQLClient]:
+def running_dagster_dev(warehouse: ScratchWarehouse) -> Iterator[DagsterGraphQLClient]:
+    """`dagster dev` on a warehouse, until the block is left."""
     port = _free_port()
     process = start_dagster_dev(warehouse, port)
     try:

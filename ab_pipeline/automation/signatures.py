@@ -113,15 +113,11 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
         # a build that ended halfway: no later one selects what its raw tables do not ask for
         changes["dim_user"] = "missing"
     elif is_built(session, ["built_user"]):
-        carried = "user_id, variant_id, age, gender, num_of_assignments"
-        now = f"select {carried} from {BUILT_SCHEMA}.dim_user where has_metadata"
-        then = f"select {carried} from {BUILT_SCHEMA}.built_user"
-        [(differing, text)] = session.rows(
-            f"select count(*), {session.signature(carried.split(', '))}"
-            f" from (({now} except {then}) union all ({then} except {now})) as differing"
-        )
-        if differing:
-            changes[STALE_USERS] = text
+        signature = session.signature(["user_id", "variant_id", "age", "gender", "num_of_assignments"])
+        [(now,)] = session.rows(f"select {signature} from {BUILT_SCHEMA}.dim_user where has_metadata")
+        [(carried,)] = session.rows(f"select {signature} from {BUILT_SCHEMA}.built_user")
+        if now != carried:
+            changes[STALE_USERS] = f"{now} {carried}"
     return changes
 
 
