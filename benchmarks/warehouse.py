@@ -28,7 +28,24 @@ MANDATED = """
     group by 1, 2, 3, 4, 5
 """
 
-# The fastest SQL known to us that makes the same two tables, with nothing around it.
+# The fastest SQL known to us that makes the same tables, with nothing around it: no state, no transaction, no test.
+BEST_DIMENSIONS = {
+    "variants": """
+        select user_id, variant_id, min(assigned_at) as assigned_at, count(*) as num_of_assignments
+        from raw_data.user_variant group by 1, 2
+    """,
+    "users": "select user_id, age, gender, updated_at from raw_data.user_metadata",
+    "variant_history": """
+        select *, md5(concat_ws('|', user_id, variant_id, now())) as dbt_scd_id, now() as dbt_updated_at,
+               now() as dbt_valid_from, null::timestamp as dbt_valid_to
+        from bare.variants
+    """,
+    "user_history": """
+        select *, md5(concat_ws('|', user_id, now())) as dbt_scd_id, now() as dbt_updated_at,
+               now() as dbt_valid_from, null::timestamp as dbt_valid_to
+        from bare.users
+    """,
+}
 BEST_FACTS = """
     select user_id, cast(datestamp as date) as datestamp, datestamp as occurred_at,
            item_id, clicked, purchased, paidamount
@@ -47,7 +64,7 @@ BEST_DAILY = """
         from items group by 1, 2
     )
     select variant_id, user_id, datestamp, age, gender, num_of_items, num_of_clicks, num_of_purchases, revenue
-    from user_days join raw_data.user_variant using (user_id) join raw_data.user_metadata using (user_id)
+    from user_days join bare.variants using (user_id) join bare.users using (user_id)
 """
 
 
@@ -114,10 +131,11 @@ class ScratchWarehouse:
             return seconds_of(lambda: connection.execute(f"create or replace table bare.daily as {MANDATED}"))
 
     def bare_best(self) -> float:
-        """Seconds of the best SQL for the facts and the daily table."""
+        """Seconds of the best SQL for the dimensions, their history, the facts and the daily table."""
+        tables = {**BEST_DIMENSIONS, "facts": BEST_FACTS, "daily": BEST_DAILY}
         with duckdb.connect(self.path) as connection:
             connection.execute(f"set memory_limit = '{self.memory_limit}'; set preserve_insertion_order = false")
             connection.execute("create schema if not exists bare")
-            facts = seconds_of(lambda: connection.execute(f"create or replace table bare.facts as {BEST_FACTS}"))
-            daily = seconds_of(lambda: connection.execute(f"create or replace table bare.daily as {BEST_DAILY}"))
-        return facts + daily
+            return seconds_of(
+                lambda: [connection.execute(f"create or replace table bare.{t} as {sql}") for t, sql in tables.items()]
+            )
