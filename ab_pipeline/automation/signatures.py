@@ -103,21 +103,21 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
     value stands for the difference and for the builds it is a difference to.
     """
     changes: dict[str, str] = {}
+    dimensions: list[str | None] = []
     for table in _DIMENSIONS:
         signature = session.signature(raw.signature_columns(table))
         [there] = session.rows(f"select count(*), {signature} from {table.relation}")
         built = [_recorded(session, f"built_{kind}_{table.name}") for kind in ("dim", "snapshot")]
         if any(record is None or record[:2] != there for record in built):
             changes[table.name] = f"{there} {built}"
+        dimensions.append(built[0][1] if built[0] else None)
     if not is_built(session, ["dim_user"]):
         # a build that ended halfway: no later one selects what its raw tables do not ask for
         changes["dim_user"] = "missing"
-    elif is_built(session, ["built_user"]):
-        signature = session.signature(["user_id", "variant_id", "age", "gender", "num_of_assignments"])
-        [(now,)] = session.rows(f"select {signature} from {BUILT_SCHEMA}.dim_user where has_metadata")
-        [(carried,)] = session.rows(f"select {signature} from {BUILT_SCHEMA}.built_user")
-        if now != carried:
-            changes[STALE_USERS] = f"{now} {carried}"
+    elif is_built(session, ["built_dimensions"]):
+        carried = session.rows(f"select variant_signature, metadata_signature from {BUILT_SCHEMA}.built_dimensions")
+        if carried != [tuple(dimensions)]:
+            changes[STALE_USERS] = f"{dimensions} {carried}"
     return changes
 
 

@@ -6,8 +6,6 @@ less than a second. Here dbt is imported once, and a killed run leaves no dbt be
 
 from __future__ import annotations
 
-import atexit
-import gc
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -169,10 +167,6 @@ class DbtThread(DbtCliInvocation):
         from dbt.cli.main import dbtRunner
         from dbt_common.events.base_types import EventMsg
         from dbt_common.events.functions import msg_to_dict
-
-        # what dbt and Dagster import is never garbage: collecting it costs half a second here, and one at exit
-        gc.freeze()
-        atexit.register(gc.freeze)
 
         def pass_on(message: EventMsg) -> None:
             if message.info.level not in _SHOWN_LEVELS:

@@ -2,7 +2,8 @@
   What analytics_variant_user_daily was built from, written in the transaction that builds it:
 
   - built_day: each day, with the signature of the events it was built from, null once its facts are built again;
-  - built_user: each user and variant, with the age and gender the rows carry.
+  - built_user: each user and variant, with the age and gender the rows carry;
+  - built_dimensions: the signatures of the dimensions that built_user was made from, so that nobody has to compare users.
 
   Comparing them with what is there now gives the days and users to build again. Nothing else remembers.
 -#}
@@ -36,12 +37,16 @@
     {% if not is_incremental() %}
     drop table if exists {{ build_state('built_day') }};
     drop table if exists {{ build_state('built_user') }};
+    drop table if exists {{ build_state('built_dimensions') }};
     {% endif %}
     create table if not exists {{ build_state('built_day') }} (
         datestamp date, num_of_events bigint, signature varchar(64), build_id varchar(36), built_at timestamp
     );
     create table if not exists {{ build_state('built_user') }} (
         user_id integer, variant_id varchar(32), age varchar(16), gender varchar(16), num_of_assignments bigint
+    );
+    create table if not exists {{ build_state('built_dimensions') }} (
+        variant_signature varchar(64), metadata_signature varchar(64)
     );
     drop table if exists changed_user;
     create temporary table changed_user as
@@ -71,7 +76,12 @@
     insert into {{ build_state('built_user') }} (user_id, variant_id, age, gender, num_of_assignments)
     select user_id, variant_id, age, gender, num_of_assignments
     from {{ ref('dim_user') }}
-    where has_metadata and user_id in (select user_id from changed_user)
+    where has_metadata and user_id in (select user_id from changed_user);
+    delete from {{ build_state('built_dimensions') }};
+    insert into {{ build_state('built_dimensions') }} (variant_signature, metadata_signature)
+    select variants.signature, metadata.signature
+    from {{ build_state('built_dim_user_variant') }} as variants
+    cross join {{ build_state('built_dim_user_metadata') }} as metadata
 {% endmacro %}
 
 
