@@ -8,6 +8,7 @@ import pytest
 
 from ab_pipeline.settings import ENV_PREFIX
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+from ab_pipeline_tests.redshift.server import Redshift, redshift_server
 from ab_pipeline_tests.servers import postgres_server, s3_server
 
 
@@ -35,6 +36,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real PostgreSQL server. A test makes a database of its own in it."""
     with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redshift_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redshift]:
+    with redshift_server(tmp_path_factory.mktemp("redshift") / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def redshift(redshift_of_the_session: Redshift, monkeypatch: pytest.MonkeyPatch) -> Redshift:
+    """A stand-in for Redshift, and the settings of a target on it. What was built in it is gone."""
+    server = redshift_of_the_session
+    server.reset()
+    # where the driver looks for the certificates that it trusts
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+    for name, value in server.settings().items():
+        monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
+    return server
 
 
 @pytest.fixture

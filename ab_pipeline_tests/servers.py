@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ def postgres_server(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.stop()
+        # else it would be stopped again, and its log handlers are gone by then
+        atexit.unregister(server._cleanup)
 
 
 @contextmanager

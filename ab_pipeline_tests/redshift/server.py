@@ -1,0 +1,138 @@
+"""The stand-in as a whole: a PostgreSQL server, the proxy in front of it, and what a test may do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2.extensions
+import redshift_connector
+
+from ab_pipeline_tests.redshift.certificate import self_signed
+from ab_pipeline_tests.redshift.faults import Faults
+from ab_pipeline_tests.redshift.proxy import Proxy
+from ab_pipeline_tests.redshift.translate import translate
+from ab_pipeline_tests.servers import postgres_server
+
+DATABASE, USER, PASSWORD = "dev", "awsuser", "Stand-in-1"
+_CATALOG = Path(__file__).with_name("catalog.sql")
+
+
+@dataclass(frozen=True)
+class Redshift:
+    """A running stand-in. `statements` has every statement that was executed, in order."""
+
+    host: str
+    port: int
+    certificate: Path
+    statements: list[str]
+    faults: Faults
+    server_url: str
+    database: str = DATABASE
+    user: str = USER
+    password: str = PASSWORD
+
+    def settings(self) -> dict[str, str]:
+        """The project's settings for it, without their prefix."""
+        return {
+            "TARGET": "redshift",
+            "REDSHIFT_HOST": self.host,
+            "REDSHIFT_PORT": str(self.port),
+            "REDSHIFT_DATABASE": self.database,
+            "REDSHIFT_USER": self.user,
+            "REDSHIFT_PASSWORD": self.password,
+        }
+
+    def reset(self) -> None:
+        """Drop every schema but the stand-in's own, and forget statements and faults."""
+        self.faults.inject(None)
+        with _session(self.server_url) as cursor:
+            cursor.execute(
+                "select nspname from pg_namespace where nspname not like 'pg_%'"
+                " and nspname not in ('information_schema', 'public', 'redshift')"
+            )
+            for (schema,) in cursor.fetchall():
+                cursor.execute(f'drop schema "{schema}" cascade')
+        self.statements.clear()
+
+    def connect(self) -> redshift_connector.Connection:
+        """As a user of Redshift would. The driver trusts the certificate through SSL_CERT_FILE."""
+        return redshift_connector.connect(
+            host=self.host, port=self.port, database=self.database, user=self.user, password=self.password
+        )
+
+
+@contextmanager
+def redshift_server(folder: Path) -> Iterator[Redshift]:
+    """A stand-in with its data and certificate in the folder."""
+    postgres, tls = folder / "postgres", folder / "tls"
+    tls.mkdir(parents=True)
+    postgres.mkdir()
+    certificate, key = self_signed(tls)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with postgres_server(postgres) as url:
+        _set_up(url)
+        faults = Faults()
+        proxy = Proxy(_socket_path(url), USER, PASSWORD, context, translate, faults)
+        with _listening(proxy) as port:
+            yield Redshift("127.0.0.1", port, certificate, proxy.statements, faults, _with_database(url))
+
+
+def _set_up(url: str) -> None:
+    with _session(url) as cursor:
+        cursor.execute(f"create role {USER} superuser login")
+        cursor.execute(f"create database {DATABASE} owner {USER}")
+        # one server for many tests: what a crash would cost is of no interest
+        for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
+            cursor.execute(f"alter system set {setting}")
+        cursor.execute("select pg_reload_conf()")
+    with _session(_with_database(url)) as cursor:
+        cursor.execute(_CATALOG.read_text())
+
+
+@contextmanager
+def _session(url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A session on the server behind the proxy, each statement a transaction."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+
+
+def _with_database(url: str) -> str:
+    return urlsplit(url)._replace(path=f"/{DATABASE}").geturl()
+
+
+def _socket_path(url: str) -> str:
+    query = parse_qs(urlsplit(url).query)
+    return f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}"
+
+
+@contextmanager
+def _listening(proxy: Proxy) -> Iterator[int]:
+    """The proxy on a thread of its own; its port."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(proxy.serve, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever, name="redshift", daemon=True)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(_stop(server, proxy), loop).result(timeout=30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _stop(server: asyncio.Server, proxy: Proxy) -> None:
+    server.close()
+    for client in proxy.clients:
+        client.transport.abort()
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
