@@ -34,12 +34,13 @@ REDSHIFT_FUNCTIONS = {
     "farmfingerprint64",
     "max",
     "min",
+    "quote_literal",
     "row_number",
     "sum",
     "varchar",
 }
 SQL_WORDS = {"all", "and", "as", "by", "distinct", "except", "exists", "from", "in", "not", "on", "or", "over", "then"}
-SQL_WORDS |= {"select", "using", "values", "when", "where"}
+SQL_WORDS |= {"select", "using", "values", "when", "where", "distkey", "sortkey"}
 REFUSED_BY_REDSHIFT = (exp.Filter, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Lateral, exp.Array, exp.OnConflict, exp.Index)
 STRATEGY = """
 {{ config(

@@ -39,12 +39,12 @@
     {% endif %}
     create table if not exists {{ build_state('built_day') }} (
         datestamp date, num_of_events bigint, signature varchar(64), build_id varchar(36), built_at timestamp
-    );
+    ) {{ table_attributes('all', 'datestamp') }};
     create table if not exists {{ build_state('built_user') }} (
         user_id integer, variant_id varchar(32), age varchar(16), gender varchar(16), num_of_assignments bigint
-    );
+    ) {{ table_attributes('user_id', 'user_id') }};
     drop table if exists changed_user;
-    create temporary table changed_user as
+    create temporary table changed_user {{ table_attributes('user_id', 'user_id') }} as
     with
     now_there as ({{ users }} from {{ ref('dim_user') }} where has_metadata),
     built as ({{ users }} from {{ build_state('built_user') }}),
@@ -80,7 +80,7 @@
 {% macro open_build() %}
     create table if not exists {{ build_state('built_' ~ this.identifier) }} (
         num_of_rows bigint, signature varchar(64), built_at timestamp
-    )
+    ) {{ table_attributes('all') }}
 {% endmacro %}
 
 
@@ -98,7 +98,7 @@
 {#- A hook of a snapshot: it is as old as the dimension whose versions it noted. -#}
 {% macro record_snapshot(dimension) %}
     drop table if exists {{ build_state('built_' ~ this.identifier) }};
-    create table {{ build_state('built_' ~ this.identifier) }} as
+    create table {{ build_state('built_' ~ this.identifier) }} {{ table_attributes('all') }} as
     select * from {{ build_state('built_' ~ dimension) }}
 {% endmacro %}
 
