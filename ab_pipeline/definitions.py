@@ -23,7 +23,9 @@ _project = load_project(_settings)
 _manifest = json.loads(_project.manifest_path.read_bytes())
 _translator = AbPipelineTranslator(daily_partitions(_settings))
 
-_warehouse_assets = warehouse_assets(_project, _manifest, _translator, load_lineage(_project))
+_warehouse_assets = warehouse_assets(
+    _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
+)
 _daily_keys = [key for key in _warehouse_assets.keys if _warehouse_assets.get_asset_spec(key).partitions_def]
 _freshness_checks = [
     daily_freshness(_daily_keys, _settings),

@@ -85,8 +85,8 @@ def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDa
     if not is_built(session, ["built_day", "analytics_variant_user_daily"]):
         return {}
     rows = session.rows(
-        f"select cast(datestamp as varchar), num_of_events, coalesce(signature, 'unsettled'), build_id from {BUILT_SCHEMA}.built_day"
-        f" where {_from(since)} order by 1",
+        "select cast(datestamp as varchar), num_of_events, coalesce(signature, 'unsettled'), build_id"
+        f" from {BUILT_SCHEMA}.built_day where {_from(since)} order by 1",
     )
     days: dict[dt.date | None, BuiltDay] = {}
     for value, count, text, build_id in rows:

@@ -83,8 +83,10 @@ class RedshiftWarehouse:
     def open(self, *, read_only: bool = True) -> Iterator[RedshiftSession]:  # noqa: ARG002 nobody waits for a reader
         """A session, closed on leaving the block; what it did not commit is undone."""
         connection = self._connect()
+        session = RedshiftSession(connection)
         try:
-            yield RedshiftSession(connection)
+            session.run(f"set query_group to '{self.settings.redshift_query_group}'")
+            yield session
         finally:
             with suppress(*_driver_errors()):
                 connection.close()
@@ -105,10 +107,9 @@ class RedshiftWarehouse:
                 application_name="ab_pipeline",
                 tcp_keepalive=True,
             )
-            # the driver would go on to count it for every answer: a statement may take longer than a connection
-            connection._usock.settimeout(None)
-            connection.autocommit = True
-            connection.cursor().execute(f"set query_group to '{settings.redshift_query_group}'")
+        # the driver would go on to count it for every answer: a statement may take longer than a connection
+        connection._usock.settimeout(None)
+        connection.autocommit = True
         return connection
 
 
