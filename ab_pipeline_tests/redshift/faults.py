@@ -9,7 +9,7 @@ from enum import Enum
 from ab_pipeline_tests.redshift.messages import SqlError
 
 SERIALISATION = SqlError(
-    "40001",
+    "XX000",
     "1023",
     "Serializable isolation violation on table - 100123, transactions forming the cycle are: 4711, 4712 (pid:1073)",
 )

@@ -30,10 +30,23 @@ class SqlError:
     detail: str = ""
     severity: str = "ERROR"
 
+    @classmethod
+    def of_message(cls, body: bytes) -> SqlError:
+        fields = {chr(part[0]): part[1:].decode() for part in body.split(b"\0") if part}
+        return cls(fields["C"], fields["M"], fields.get("D", ""), fields["S"])
+
     def message_to_client(self) -> Message:
         fields = {"S": self.severity, "C": self.code, "M": self.message, "D": self.detail}
         body = b"".join(key.encode() + _text(value) for key, value in fields.items() if value)
         return Message(b"E", body + b"\0")
+
+
+class RefusedError(Exception):
+    """A statement that Redshift would refuse, or that is to fail."""
+
+    def __init__(self, error: SqlError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 async def read_startup(reader: StreamReader) -> tuple[int, bytes]:

@@ -13,25 +13,33 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg2.extensions
 import redshift_connector
+from sqlglot.errors import SqlglotError
 
 from ab_pipeline_tests.redshift.certificate import self_signed
 from ab_pipeline_tests.redshift.faults import Faults
+from ab_pipeline_tests.redshift.journal import Journal
+from ab_pipeline_tests.redshift.load import Column, Load, prepare_load
+from ab_pipeline_tests.redshift.matchers import has_name_longer_than
+from ab_pipeline_tests.redshift.messages import RefusedError, SqlError
 from ab_pipeline_tests.redshift.proxy import Proxy
+from ab_pipeline_tests.redshift.refusals import refusal_of
+from ab_pipeline_tests.redshift.statement import Statement
 from ab_pipeline_tests.redshift.translate import translate
 from ab_pipeline_tests.servers import postgres_server
 
 DATABASE, USER, PASSWORD = "dev", "awsuser", "Stand-in-1"
+_POSTGRES_NAME = 63
 _CATALOG = Path(__file__).with_name("catalog.sql")
 
 
 @dataclass(frozen=True)
 class Redshift:
-    """A running stand-in. `statements` has every statement that was executed, in order."""
+    """A running stand-in. Its journal has every statement that was executed, in order."""
 
     host: str
     port: int
     certificate: Path
-    statements: list[str]
+    journal: Journal
     faults: Faults
     server_url: str
     database: str = DATABASE
@@ -59,7 +67,12 @@ class Redshift:
             )
             for (schema,) in cursor.fetchall():
                 cursor.execute(f'drop schema "{schema}" cascade')
-        self.statements.clear()
+        self.journal.clear()
+
+    @property
+    def statements(self) -> list[str]:
+        """What was executed since the last reset, in order."""
+        return self.journal.statements
 
     def connect(self) -> redshift_connector.Connection:
         """As a user of Redshift would. The driver trusts the certificate through SSL_CERT_FILE."""
@@ -68,21 +81,56 @@ class Redshift:
         )
 
 
+@dataclass(frozen=True)
+class _Preparation:
+    """From what a client sends to what PostgreSQL gets."""
+
+    server_url: str
+    folder: Path
+
+    def __call__(self, sql: str) -> str | Load:
+        try:
+            statement = Statement.parse(sql)
+        except SqlglotError as error:
+            raise RefusedError(SqlError("42601", f"syntax error: {error}")) from error
+        if refusal := refusal_of(statement):
+            raise RefusedError(refusal.error())
+        if has_name_longer_than(_POSTGRES_NAME)(statement):
+            raise RefusedError(SqlError("42622", f"the stand-in keeps {_POSTGRES_NAME} bytes of a name"))
+        if statement.words[:1] == ["COPY"]:
+            return prepare_load(statement, self.folder, self._columns)
+        return translate(statement)
+
+    def _columns(self, table: str) -> list[Column]:
+        with _session(self.server_url) as cursor:
+            cursor.execute(
+                "select attname, atttypid in ('varchar'::regtype, 'bpchar'::regtype, 'text'::regtype),"
+                " case when atttypid = 'varchar'::regtype and atttypmod > 0 then atttypmod - 4 end"
+                " from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped"
+                " order by attnum",
+                [table],
+            )
+            return [Column(*row) for row in cursor.fetchall()]
+
+
 @contextmanager
 def redshift_server(folder: Path) -> Iterator[Redshift]:
     """A stand-in with its data and certificate in the folder."""
-    postgres, tls = folder / "postgres", folder / "tls"
-    tls.mkdir(parents=True)
-    postgres.mkdir()
+    postgres, tls, loads = folder / "postgres", folder / "tls", folder / "loads"
+    for part in (postgres, tls, loads):
+        part.mkdir(parents=True)
     certificate, key = self_signed(tls)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with postgres_server(postgres) as url:
         _set_up(url)
         faults = Faults()
-        proxy = Proxy(_socket_path(url), USER, PASSWORD, context, translate, faults)
+        server_url = _with_database(url)
+        journal = Journal(lambda: _session(server_url))
+        prepare = _Preparation(server_url, loads)
+        proxy = Proxy(_socket_path(url), USER, PASSWORD, context, prepare, faults, journal)
         with _listening(proxy) as port:
-            yield Redshift("127.0.0.1", port, certificate, proxy.statements, faults, _with_database(url))
+            yield Redshift("127.0.0.1", port, certificate, journal, faults, server_url)
 
 
 def _set_up(url: str) -> None:
