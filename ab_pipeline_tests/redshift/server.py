@@ -19,7 +19,6 @@ from ab_pipeline_tests.redshift.certificate import self_signed
 from ab_pipeline_tests.redshift.faults import Faults
 from ab_pipeline_tests.redshift.journal import Journal
 from ab_pipeline_tests.redshift.load import Column, Load, prepare_load
-from ab_pipeline_tests.redshift.matchers import has_name_longer_than
 from ab_pipeline_tests.redshift.messages import RefusedError, SqlError
 from ab_pipeline_tests.redshift.proxy import Proxy
 from ab_pipeline_tests.redshift.refusals import refusal_of
@@ -28,7 +27,6 @@ from ab_pipeline_tests.redshift.translate import translate
 from ab_pipeline_tests.servers import postgres_server
 
 DATABASE, USER, PASSWORD = "dev", "awsuser", "Stand-in-1"
-_POSTGRES_NAME = 63
 _CATALOG = Path(__file__).with_name("catalog.sql")
 
 
@@ -95,8 +93,6 @@ class _Preparation:
             raise RefusedError(SqlError("42601", f"syntax error: {error}")) from error
         if refusal := refusal_of(statement):
             raise RefusedError(refusal.error())
-        if has_name_longer_than(_POSTGRES_NAME)(statement):
-            raise RefusedError(SqlError("42622", f"the stand-in keeps {_POSTGRES_NAME} bytes of a name"))
         if statement.words[:1] == ["COPY"]:
             return prepare_load(statement, self.folder, self._columns)
         return translate(statement)

@@ -6,6 +6,7 @@ change the meaning of some. Functions and system views that PostgreSQL lacks are
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from sqlglot.tokenizer_core import Token
 from sqlglot.transforms import eliminate_qualify
 
 from ab_pipeline_tests.redshift.statement import Statement, closing, words
+
+_POSTGRES_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,28 @@ def _without_qualify(tree: exp.Expr) -> str:
 
 
 def _names_are_folded(statement: Statement) -> Iterator[Edit]:
-    """enable_case_sensitive_identifier is off: quotes do not keep the case."""
+    """enable_case_sensitive_identifier is off: quotes do not keep the case.
+
+    PostgreSQL keeps 63 bytes of a name, Redshift 127: what is longer is made shorter, wherever it is named.
+    """
+    is_of_catalogue = "information_schema" in statement.sql.lower() or "pg_" in statement.sql.lower()
     for token in statement.tokens:
-        if token.token_type == TokenType.IDENTIFIER and token.text != token.text.lower():
-            yield Edit(token.start, token.end + 1, '"' + token.text.lower().replace('"', '""') + '"')
+        name = _short(token.text.lower())
+        if token.token_type == TokenType.IDENTIFIER and token.text != name:
+            yield Edit(token.start, token.end + 1, '"' + name.replace('"', '""') + '"')
+        elif len(token.text.encode()) > _POSTGRES_NAME and (
+            token.token_type == TokenType.VAR
+            or (is_of_catalogue and token.token_type == TokenType.STRING and token.text.isidentifier())
+        ):
+            yield Edit(token.start, token.end + 1, f"'{name}'" if token.token_type == TokenType.STRING else name)
+
+
+def _short(name: str) -> str:
+    if len(name.encode()) <= _POSTGRES_NAME:
+        return name
+    return (
+        f"{name.encode()[:30].decode(errors='ignore')}_{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}"
+    )
 
 
 def _table_attributes_become_comments(statement: Statement) -> Iterator[Edit]:
