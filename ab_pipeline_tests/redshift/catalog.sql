@@ -222,6 +222,9 @@ create table statement (
     status text, start_time timestamp, end_time timestamp, error_message text, num_of_rows bigint, query_text text,
     table_name text
 );
+create table finished_transaction (
+    transaction_id bigint, status text, started timestamp, ended timestamp, num_of_writes bigint
+);
 create table loaded_file (
     query_id bigint, table_name text, data_source text, file_format text, loaded_bytes bigint, file_count integer
 );
@@ -296,6 +299,24 @@ cross join lateral unnest(case q.query_type
 end) as step (name)
 where q.status = 'success';
 
+create view pg_catalog.sys_transaction_history as
+select
+    100 as user_id, transaction_id, 'serializable'::text as isolation_level, status,
+    started as transaction_start_time, ended as commit_start_time, ended as commit_end_time,
+    num_of_writes as blocks_committed
+from redshift.finished_transaction;
+
+create view pg_catalog.svv_tables as
+select table_catalog::text, table_schema::text, table_name::text, table_type::text, null::text as remarks
+from information_schema.tables;
+
+create view pg_catalog.svv_columns as
+select
+    table_catalog::text, table_schema::text, table_name::text, column_name::text, ordinal_position::int,
+    column_default::text, is_nullable::text, data_type::text, character_maximum_length::int, numeric_precision::int,
+    numeric_scale::int, null::text as remarks
+from information_schema.columns;
+
 create view pg_catalog.sys_load_history as
 select
     100 as user_id, q.query_id, q.transaction_id, q.session_id, current_database()::text as database_name,
@@ -322,5 +343,6 @@ from redshift.load_error;
 
 grant usage on schema redshift to public;
 grant select on pg_catalog.svv_external_columns, pg_catalog.svv_table_info, pg_catalog.sys_query_history,
-    pg_catalog.sys_query_detail, pg_catalog.sys_load_history, pg_catalog.sys_load_error_detail,
+    pg_catalog.sys_query_detail, pg_catalog.sys_transaction_history, pg_catalog.svv_tables, pg_catalog.svv_columns,
+    pg_catalog.sys_load_history, pg_catalog.sys_load_error_detail,
     pg_catalog.stl_load_errors to public;

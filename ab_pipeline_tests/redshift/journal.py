@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,8 @@ _TYPES = {
     **dict.fromkeys(("CREATE", "DROP", "ALTER", "TRUNCATE", "GRANT", "REVOKE"), "DDL"),
 }
 _SYSTEM_VIEW = re.compile(r"\b(sys|stl|svl|svcs)_\w+", re.IGNORECASE)
-_TARGET = re.compile(
-    r"^\s*(?:insert\s+into|delete\s+from|update|copy|create\s+table(?:\s+if\s+not\s+exists)?)\s+([\w.\"]+)",
-    re.IGNORECASE,
-)
+_CHANGES = {"INSERT", "UPDATE", "DELETE", "COPY"}
+_TARGET = re.compile(r"^ (?:INSERT INTO|DELETE FROM|UPDATE|COPY|CREATE (?:TEMP |TEMPORARY )?TABLE(?: IF NOT EXISTS)?) ")
 _query_ids, _transaction_ids = count(1001), count(5001)
 
 
@@ -47,16 +46,36 @@ class Execution:
     def end(self, *, error: str | None = None, num_of_rows: int = 0) -> None:
         self.ended, self.error, self.num_of_rows = _now(), error, num_of_rows
 
+    @cached_property
+    def statement(self) -> Statement:
+        return Statement.parse(self.sql)
+
+    @property
+    def kind(self) -> str:
+        """The query_type of sys_query_history."""
+        if self.statement.is_create_table_as:
+            return "CTAS"
+        return _TYPES.get(next(iter(self.statement.words), ""), "UTILITY")
+
+    @property
+    def has_written(self) -> bool:
+        return self.kind in ("DDL", "CTAS") or (self.kind in _CHANGES and self.num_of_rows > 0)
+
+    @property
+    def table(self) -> str | None:
+        """What it changes."""
+        found = _TARGET.search(self.statement.text)
+        if not found:
+            return None
+        first = self.statement.tokens[found.group(0).count(" ") - 1]
+        name = re.match(r'[\w."]+', self.sql[first.start :])
+        return name.group(0).replace('"', "") if name else None
+
     def row(self) -> tuple[Any, ...]:
-        without_comments = re.sub(r"^\s*/\*.*?\*/", "", self.sql, flags=re.DOTALL)
-        target = _TARGET.search(without_comments)
-        kind = _TYPES.get(without_comments.split()[0].upper() if without_comments.split() else "", "UTILITY")
-        if kind == "DDL" and Statement.parse(without_comments).is_create_table_as:
-            kind = "CTAS"
         status = "failed" if self.error else "success" if self.ended else "running"
         return (
-            self.query_id, self.transaction, self.session, self.label, kind, status, self.started, self.ended,
-            self.error, self.num_of_rows, self.sql, target and target.group(1).replace('"', ""),
+            self.query_id, self.transaction, self.session, self.label, self.kind, status, self.started, self.ended,
+            self.error, self.num_of_rows, self.sql, self.table,
         )  # fmt: skip
 
 
@@ -70,6 +89,7 @@ class Journal:
 
     open_session: Callable[[], AbstractContextManager[psycopg2.extensions.cursor]]
     executions: list[Execution] = field(default_factory=list)
+    transactions: list[tuple[Any, ...]] = field(default_factory=list)
     load_errors: list[tuple[Any, ...]] = field(default_factory=list)
 
     @property
@@ -82,11 +102,28 @@ class Journal:
     def publish(self) -> None:
         """Bring the tables behind the system views up to date."""
         with self.open_session() as cursor:
-            cursor.execute("truncate redshift.statement, redshift.loaded_file, redshift.load_error")
+            cursor.execute(
+                "truncate redshift.statement, redshift.finished_transaction, redshift.loaded_file, redshift.load_error"
+            )
             _insert(cursor, "statement", [execution.row() for execution in self.executions])
+            _insert(cursor, "finished_transaction", self.transactions)
             loads = [(one.query_id, *one.load.row()) for one in self.executions if one.load]
             _insert(cursor, "loaded_file", loads)
             _insert(cursor, "load_error", self.load_errors)
+
+    def note_end_of_transaction(self, executions: Sequence[Execution]) -> None:
+        """Of all that ran in one."""
+        is_undone = any(one.error or one.sql.lower().strip().startswith(("rollback", "abort")) for one in executions)
+        writes = sum(one.has_written for one in executions)
+        self.transactions.append(
+            (
+                executions[0].transaction,
+                "aborted" if is_undone else "committed",
+                executions[0].started,
+                _now(),
+                0 if is_undone else writes,
+            )
+        )
 
     def note_load_error(self, execution: Execution, row: tuple[Any, ...]) -> None:
         table, url, line, column, reason = row
@@ -94,6 +131,7 @@ class Journal:
 
     def clear(self) -> None:
         self.executions.clear()
+        self.transactions.clear()
         self.load_errors.clear()
 
 

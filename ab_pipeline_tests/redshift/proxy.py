@@ -116,6 +116,7 @@ class _Conversation:
     to_server: StreamWriter
     prepared: dict[str, _Prepared] = field(default_factory=dict)
     running: Execution | None = None
+    in_transaction: list[Execution] = field(default_factory=list)
     session: int = 0
     transaction: int = field(default_factory=next_transaction)
     label: str = "default"
@@ -185,6 +186,7 @@ class _Conversation:
     def _note(self, prepared: _Prepared) -> Execution:
         self.running = Execution(prepared.sql, self.session, self.transaction, self.label, prepared.load)
         self.proxy.journal.executions.append(self.running)
+        self.in_transaction.append(self.running)
         if isinstance(prepared.refused, LoadRefusedError):
             self.proxy.journal.note_load_error(self.running, prepared.refused.row)
         return self.running
@@ -240,8 +242,9 @@ class _Conversation:
             case b"E":
                 return self._fail(SqlError.of_message(message.body), message)
             case b"Z":
-                if message.body == b"I":
-                    self.transaction = next_transaction()
+                if message.body == b"I" and self.in_transaction:
+                    self.proxy.journal.note_end_of_transaction(self.in_transaction)
+                    self.in_transaction, self.transaction = [], next_transaction()
                 if self.is_deaf:
                     # the statement is done, and its client shall not know
                     self.to_client.transport.abort()
