@@ -53,13 +53,20 @@ class Execution:
     @property
     def kind(self) -> str:
         """The query_type of sys_query_history."""
-        if self.statement.is_create_table_as:
+        if self.first_word == "CREATE" and self.statement.is_create_table_as:
             return "CTAS"
-        return _TYPES.get(next(iter(self.statement.words), ""), "UTILITY")
+        return _TYPES.get(self.first_word, "UTILITY")
+
+    @property
+    def first_word(self) -> str:
+        """Its own, whatever comment is before it."""
+        found = re.match(r"\s*(?:/\*.*?\*/\s*)*(\w+)", self.sql, re.DOTALL)
+        return found.group(1).upper() if found else ""
 
     @property
     def has_written(self) -> bool:
-        return self.kind in ("DDL", "CTAS") or (self.kind in _CHANGES and self.num_of_rows > 0)
+        is_definition = _TYPES.get(self.first_word) == "DDL"
+        return is_definition or (self.first_word in _CHANGES and self.num_of_rows > 0)
 
     @property
     def table(self) -> str | None:
@@ -113,7 +120,7 @@ class Journal:
 
     def note_end_of_transaction(self, executions: Sequence[Execution]) -> None:
         """Of all that ran in one."""
-        is_undone = any(one.error or one.sql.lower().strip().startswith(("rollback", "abort")) for one in executions)
+        is_undone = any(one.error or one.first_word in ("ROLLBACK", "ABORT") for one in executions)
         writes = sum(one.has_written for one in executions)
         self.transactions.append(
             (

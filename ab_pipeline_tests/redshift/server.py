@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,6 +35,7 @@ _SESSION = {
     "timezone": "'UTC'",
     "default_transaction_isolation": "serializable",
 }
+_COMMENT = re.compile(r"\s*/\*.*?\*/\s*", re.DOTALL)
 _CATALOG = Path(__file__).with_name("catalog.sql")
 
 
@@ -100,15 +103,12 @@ class _Preparation:
     folder: Path
 
     def __call__(self, sql: str) -> str | Load:
-        try:
-            statement = Statement.parse(sql)
-        except SqlglotError as error:
-            raise RefusedError(SqlError("42601", f"syntax error: {error}")) from error
-        if refusal := refusal_of(statement):
-            raise RefusedError(refusal.error())
-        if statement.words[:1] == ["COPY"]:
-            return prepare_load(statement, self.folder, self._columns)
-        return translate(statement)
+        # dbt puts a comment before each statement, another one in each run
+        comment = _COMMENT.match(sql)
+        text = sql[comment.end() :] if comment else sql
+        if text.lstrip()[:4].upper() == "COPY":
+            return prepare_load(_accepted(text), self.folder, self._columns)
+        return (comment.group() if comment else "") + _translated(text)
 
     def _columns(self, table: str) -> list[Column]:
         with _session(self.server_url) as cursor:
@@ -120,6 +120,21 @@ class _Preparation:
                 [table],
             )
             return [Column(*row) for row in cursor.fetchall()]
+
+
+@lru_cache(maxsize=4096)
+def _translated(sql: str) -> str:
+    return translate(_accepted(sql))
+
+
+def _accepted(sql: str) -> Statement:
+    try:
+        statement = Statement.parse(sql)
+    except SqlglotError as error:
+        raise RefusedError(SqlError("42601", f"syntax error: {error}")) from error
+    if refusal := refusal_of(statement):
+        raise RefusedError(refusal.error())
+    return statement
 
 
 @contextmanager
