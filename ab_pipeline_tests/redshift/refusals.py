@@ -43,6 +43,11 @@ class Refusal:
     code: str = _SYNTAX
     message: str = ""
 
+    @property
+    def is_of_names(self) -> bool:
+        """Whether it is for the names of the functions that are called."""
+        return self.matches is calls_what_the_manual_lacks
+
     def error(self) -> SqlError:
         return SqlError(self.code, self.message or f"{self.name} is not supported", detail=f"See {self.page!r}.")
 
