@@ -11,10 +11,10 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from ab_pipeline.assets.lineage import lineage_metadata
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.dbt.arguments import DayWindow, build_arguments
-from ab_pipeline.dbt.error_text import met_conflicts_only
+from ab_pipeline.dbt.error_text import is_passing_failure
 from ab_pipeline.dbt.invocation import invoke_dbt
 from ab_pipeline.dbt.lineage import ColumnLineage
-from ab_pipeline.warehouse.conflicts import wait_before
+from ab_pipeline.warehouse.retry import wait_before
 from ab_pipeline.worker import WORKER_TAG, Worker
 
 # One writer at a time: DuckDB locks its file, and Redshift refuses concurrent writes as not serialisable.
@@ -30,8 +30,8 @@ def warehouse_assets(
 ) -> AssetsDefinition:
     """Every seed, model and snapshot of the project, with its tests as asset checks.
 
-    A build that fails for nothing but conflicts with other transactions is done again, as a whole: what it had built
-    it builds again, to the same rows.
+    A build that met another transaction, or lost its connection, is done again, as a whole: what it had built it builds
+    again, to the same rows.
     """
     metadata_of = lineage_metadata(lineage, manifest, translator, project)
 
@@ -49,7 +49,7 @@ def warehouse_assets(
         try:
             yield from build.events_with_metadata(metadata_of)
         except DagsterDbtCliRuntimeError as error:
-            if not met_conflicts_only(error.description or ""):
+            if not is_passing_failure(error.description or ""):
                 raise
             wait = round(wait_before(context.retry_number + 1))
             raise RetryRequested(max_retries=retries, seconds_to_wait=wait) from error

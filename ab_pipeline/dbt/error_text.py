@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ab_pipeline.warehouse.conflicts import is_conflict
+from ab_pipeline.warehouse.retry import is_passing
 
 _MARKER = "Errors parsed from dbt logs:"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -41,10 +41,10 @@ def node_errors(text: str) -> list[NodeError]:
     return [NodeError(*node, tuple(lines)) for node, lines in found.items() if lines]
 
 
-def met_conflicts_only(text: str) -> bool:
-    """Whether every node that failed did so because another transaction got in its way."""
+def is_passing_failure(text: str) -> bool:
+    """Whether every node that failed met another transaction or lost its connection, and nothing worse."""
     errors = node_errors(text)
-    return bool(errors) and all(any(map(is_conflict, error.lines)) for error in errors)
+    return bool(errors) and all(any(map(is_passing, error.lines)) for error in errors)
 
 
 def _lines_of_nodes(log: str) -> Iterator[tuple[tuple[str, str], str]]:

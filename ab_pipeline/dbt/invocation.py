@@ -195,7 +195,10 @@ class DbtThread(DbtCliInvocation):
     def _cancel(self, thread: threading.Thread) -> None:
         """Cancel what runs, until dbt gives up: a run that is terminated must leave no query behind."""
         from dbt.adapters.factory import FACTORY
+        from dbt_common.context import set_invocation_context
 
+        # dbt's own thread has one; the query comment reads the environment through it
+        set_invocation_context(os.environ)
         for _ in range(int(self.termination_timeout_seconds)):
             for adapter in cast("Iterable[BaseAdapter]", FACTORY.adapters.values()):
                 # Redshift ends a session from another one: this thread's own

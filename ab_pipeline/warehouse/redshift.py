@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import ConflictError, PermissionDeniedError, Row, WarehouseError
-from ab_pipeline.warehouse.conflicts import is_conflict
+from ab_pipeline.warehouse.retry import is_conflict
 
 if TYPE_CHECKING:
     import redshift_connector

@@ -1,4 +1,5 @@
-"""Transactions that got in each other's way: how Redshift says so, and doing the work again."""
+"""What fails for the moment: transactions that got in each other's way, lost connections. How Redshift and its driver
+say so, and doing the work again."""
 
 from __future__ import annotations
 
@@ -20,10 +21,19 @@ _CONFLICT = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+_LOST_CONNECTION = re.compile(
+    r"server socket closed|connection is closed|communication error|connection time out|connection reset", re.IGNORECASE
+)
+
 
 def is_conflict(message: str) -> bool:
     """Whether the error of a statement says that another transaction got in its way."""
     return bool(_CONFLICT.search(message))
+
+
+def is_passing(message: str) -> bool:
+    """Whether the same statement may succeed in a moment, in a transaction that is begun again."""
+    return is_conflict(message) or bool(_LOST_CONNECTION.search(message))
 
 
 def wait_before(retry: int, first_wait: float = 1) -> float:
