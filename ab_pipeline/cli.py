@@ -12,6 +12,7 @@ from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
+from ab_pipeline.raw_data.staged_load import load_through_s3
 from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
@@ -53,8 +54,12 @@ for command in (sample, late_rows, changes, diff, rollback):
 @click.option("--replace", is_flag=True, help="Delete the table's rows first, in the same transaction.")
 def load(table: str, files: tuple[str, ...], replace: bool) -> None:
     """Load CSV or Parquet FILES, or globs of them, into a raw TABLE: all of them, or nothing."""
-    with embedded_warehouse(get_settings()).open(read_only=False) as session:
-        summary = load_files(session, RAW_TABLES[table], files, replace=replace)
+    settings = get_settings()
+    if settings.target == "redshift":
+        summary = load_through_s3(settings, RAW_TABLES[table], files, replace=replace)
+    else:
+        with embedded_warehouse(settings).open(read_only=False) as session:
+            summary = load_files(session, RAW_TABLES[table], files, replace=replace)
     _console.print(f"{SCHEMA}.{table}: {summary.rows:,} rows from {len(summary.files)} files")
 
 
