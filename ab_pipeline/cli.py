@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
+from ab_pipeline.commands.smoke import smoke
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
@@ -44,7 +45,7 @@ def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-for command in (sample, late_rows, changes, diff, rollback):
+for command in (sample, late_rows, changes, diff, rollback, smoke):
     main.add_command(command)
 
 

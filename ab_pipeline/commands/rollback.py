@@ -15,8 +15,8 @@ from ab_pipeline.rollback import DayDiff, Totals, changed_rows, roll_back
 from ab_pipeline.rollback import diff as diff_of
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.base import Row
-from ab_pipeline.warehouse.retry import retried
 from ab_pipeline.warehouse.connect import warehouse_of
+from ab_pipeline.warehouse.retry import retried
 
 _console = Console(width=1000, soft_wrap=True, highlight=False)
 _SIGNS = {"added": "+", "removed": "-"}

@@ -1,4 +1,4 @@
-"""Loading files into a raw table of Redshift: checked here, staged in S3, copied from there; all of them, or nothing."""
+"""Files into a raw table of Redshift: checked here, staged in S3, copied from there; all of them, or nothing."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ab_pipeline.warehouse.retry import is_conflict
 if TYPE_CHECKING:
     import redshift_connector
 
+NOT_PERMITTED = "not permitted to see commits"
 _NO_PERMISSION = "42501"
 _NOT_LOGGED_IN = {"28000", "28P01"}
 
@@ -76,7 +77,7 @@ class RedshiftWarehouse:
                     [self.settings.raw_schema, self.settings.built_schema],
                 )
         except PermissionDeniedError:
-            return f"not permitted to see it, {time.time_ns()}"
+            return f"{NOT_PERMITTED}: {time.time_ns()}"
         return hashlib.sha256(f"{commits}{sizes}".encode()).hexdigest()
 
     @contextmanager
