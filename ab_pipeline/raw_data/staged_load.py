@@ -83,6 +83,7 @@ def _write_parts(session: DuckDBSession, file: CheckedFile, columns: Sequence[Co
 def _staged(settings: Settings, parts: Sequence[Path], columns: tuple[Column, ...], rows: int) -> Iterator[_Staged]:
     """The parts and their manifest in S3, below a prefix of their own, until the block is left."""
     import boto3
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, prefix = _place(settings)
@@ -100,7 +101,7 @@ def _staged(settings: Settings, parts: Sequence[Path], columns: tuple[Column, ..
             yield _Staged(f"s3://{bucket}/{manifest}", columns, rows)
         finally:
             _remove(s3, bucket, [*keys, manifest])
-    except (BotoCoreError, ClientError, boto3.exceptions.Boto3Error) as error:
+    except (BotoCoreError, ClientError, Boto3Error) as error:
         raise LoadError([f"{settings.s3_staging} cannot be used for staging: {error}"]) from error
 
 

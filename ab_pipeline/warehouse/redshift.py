@@ -76,6 +76,8 @@ class RedshiftWarehouse:
                     ' where "schema" in (?, ?) order by 1, 2',
                     [self.settings.raw_schema, self.settings.built_schema],
                 )
+                if commits == [(None,)]:
+                    raise PermissionDeniedError("no commit is visible, not even those that made the cluster")
         except PermissionDeniedError:
             return f"{NOT_PERMITTED}: {time.time_ns()}"
         return hashlib.sha256(f"{commits}{sizes}".encode()).hexdigest()
