@@ -53,7 +53,7 @@ defs = Definitions(
     assets=[*raw_assets(_manifest, _translator), _warehouse_assets],
     asset_checks=_freshness_checks,
     jobs=[_refresh, _snapshots, _freshness, *_upkeep],
-    sensors=[raw_changes_sensor(_raw_changes, _refresh), *alert_sensors(_settings)],
+    sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
         *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness),

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     start_date: dt.date = dt.date(2025, 1, 1)
     timezone: str = "UTC"
     lookback_days: int = Field(default=3, ge=0)
+    sensor_seconds: int = Field(default=30, ge=5)
     max_days_per_run: int = Field(default=400, ge=1)
 
     alert_severity: Literal["ERROR", "WARN"] = "ERROR"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
+from unittest import mock
 
 import boto3
 import pytest
+from click.testing import CliRunner
 
+from ab_pipeline.cli import main
 from ab_pipeline.raw_data.contract import USER_EVENT, USER_VARIANT
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import LoadSummary
 from ab_pipeline.raw_data.staged_load import load_through_s3
-from ab_pipeline.settings import ENV_PREFIX, load_settings
+from ab_pipeline.settings import ENV_PREFIX, get_settings, load_settings
 from ab_pipeline.warehouse.base import Row, WarehouseError
 from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline_tests.redshift.faults import DISK_FULL, SERIALISATION, Fault, Injection
@@ -112,3 +116,18 @@ def test_without_a_staging_place_nothing_is_read(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(f"{ENV_PREFIX}{name}")
     with pytest.raises(LoadError, match="set AB_PIPELINE_S3_STAGING and AB_PIPELINE_REDSHIFT_COPY_ROLE"):
         load("no.csv")
+
+
+def test_the_sample_comes_the_same_way_and_gives_up_no_rows_unasked(tmp_path: Path) -> None:
+    load(write(tmp_path, "1.csv", "user_id,variant_id", "1,mine"))
+    sample = ["sample", "--users", "50", "--days", "3", "--events-per-day", "40", "--end-date", "2025-02-20"]
+    with mock.patch.dict(os.environ):
+        get_settings.cache_clear()
+        refused, taken = (CliRunner().invoke(main, [*sample, *more]) for more in ([], ["--replace"]))
+    get_settings.cache_clear()
+    assert "raw_data.user_variant already has 1 rows" in refused.output
+    assert taken.exit_code == 0, taken.output
+    assert (1, "mine", None) not in rows()
+    with warehouse_of(load_settings()).open() as session:
+        [(events,)] = session.rows("select count(*) from raw_data.user_event")
+    assert f"user_event {events:,}, user_variant {len(rows()):,}, " in taken.output
