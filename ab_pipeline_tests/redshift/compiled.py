@@ -30,6 +30,7 @@ _STRATEGY = """
     materialized='incremental',
     meta={'also_replaces': 'user_id in (select user_id from changed_user)', 'keeps_changes': true},
 ) }}
+{% do model.update({'compiled_code': 'select user_id from changed_user'}) %}
 {% set columns = [api.Column('user_id', 'integer'), api.Column('datestamp', 'date')] %}
 {% set arguments = {'target_relation': this, 'temp_relation': this, 'dest_columns': columns} %}
 {% if execute %}{{ get_incremental_replace_window_sql(arguments) }}{% endif %}

@@ -83,6 +83,11 @@ class Redshift:
             cursor.execute("select 1 from pg_database where datname = %s", [name])
             return cursor.fetchone() is not None
 
+    def set_for_all_sessions(self, name: str, value: str) -> None:
+        """A setting of PostgreSQL, for every session that begins from now on."""
+        with _session(self.admin_url) as cursor:
+            cursor.execute(f"alter role {self.user} set {name} = {value}")
+
     @property
     def statements(self) -> list[str]:
         """What was executed since the last reset, in order."""

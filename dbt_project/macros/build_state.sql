@@ -27,12 +27,22 @@
 {% endmacro %}
 
 
+{#- Whether any user's rows are stale, asked when the model is compiled. Where none are, its SQL does not name
+    changed_user, and no statement looks for their rows: Redshift would read the whole history to find none. -#}
+{% macro users_changed() %}
+    {%- if not execute or not _build_state_exists('built_user') -%}{{ return(true) }}{%- endif -%}
+    {{ return(run_query(_changed_users() ~ ' limit 1').rows | length > 0) }}
+{% endmacro %}
+
+
+{% macro rewrites_changed_users() %}
+    {{ return('changed_user' in (model.compiled_code or '')) }}
+{% endmacro %}
+
+
 {#- As a hook before the model it also opens the transaction, so that the model, the deletes and record_build
-    all see the same users. -#}
+    all see the same users. Who changes after the model was compiled without them waits for the next build. -#}
 {% macro find_changed_users() %}
-    {%- set users -%}
-        select user_id, variant_id, age, gender, num_of_assignments
-    {%- endset -%}
     {% if not is_incremental() %}
     drop table if exists {{ build_state('built_day') }};
     drop table if exists {{ build_state('built_user') }};
@@ -45,6 +55,17 @@
     ) {{ table_attributes('user_id', 'user_id') }};
     drop table if exists changed_user;
     create temporary table changed_user {{ table_attributes('user_id', 'user_id') }} as
+    {{ _changed_users() }}
+    {%- if is_incremental() and not rewrites_changed_users() %}
+    limit 0
+    {%- endif %}
+{% endmacro %}
+
+
+{% macro _changed_users() %}
+    {%- set users -%}
+        select user_id, variant_id, age, gender, num_of_assignments
+    {%- endset -%}
     with
     now_there as ({{ users }} from {{ ref('dim_user') }} where has_metadata),
     built as ({{ users }} from {{ build_state('built_user') }}),

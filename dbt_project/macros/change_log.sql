@@ -34,9 +34,11 @@
         (
             select {{ names }} from {{ target }}
             where {{ in_window('datestamp', 'date') }}
+            {%- if also_replaces %}
             union all
             select {{ names }} from {{ target }}
             where {{ outside_window('datestamp', 'date') }} and {{ also_replaces }}
+            {%- endif %}
         ) as replaced
     {%- endset -%}
     create temporary table changed_day {{ table_attributes('all') }} as
