@@ -35,11 +35,12 @@ dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://1
 test: install ## all tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
-lint: install ## ruff, pyright and sqlfluff
+lint: install ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	cd dbt_project && AB_PIPELINE_DUCKDB_PATH=:memory: ../$(BIN)/sqlfluff lint --disable-progress-bar models tests
+	$(BIN)/python -m ab_pipeline_tests.redshift.lint
 
 bench: install ## every benchmark, as ratios (takes about half an hour)
 	$(BIN)/python -m benchmarks

@@ -9,9 +9,11 @@ from rich.table import Column, Table
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
+from ab_pipeline.commands.smoke import smoke
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
+from ab_pipeline.raw_data.staged_load import load_through_s3
 from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
@@ -43,7 +45,7 @@ def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-for command in (sample, late_rows, changes, diff, rollback):
+for command in (sample, late_rows, changes, diff, rollback, smoke):
     main.add_command(command)
 
 
@@ -53,8 +55,12 @@ for command in (sample, late_rows, changes, diff, rollback):
 @click.option("--replace", is_flag=True, help="Delete the table's rows first, in the same transaction.")
 def load(table: str, files: tuple[str, ...], replace: bool) -> None:
     """Load CSV or Parquet FILES, or globs of them, into a raw TABLE: all of them, or nothing."""
-    with embedded_warehouse(get_settings()).open(read_only=False) as session:
-        summary = load_files(session, RAW_TABLES[table], files, replace=replace)
+    settings = get_settings()
+    if settings.target == "redshift":
+        summary = load_through_s3(settings, RAW_TABLES[table], files, replace=replace)
+    else:
+        with embedded_warehouse(settings).open(read_only=False) as session:
+            summary = load_files(session, RAW_TABLES[table], files, replace=replace)
     _console.print(f"{SCHEMA}.{table}: {summary.rows:,} rows from {len(summary.files)} files")
 
 

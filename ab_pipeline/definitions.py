@@ -6,7 +6,7 @@ import json
 
 from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
 
-from ab_pipeline.assets.dbt import warehouse_assets
+from ab_pipeline.assets.dbt import WAREHOUSE_POOL, warehouse_assets
 from ab_pipeline.assets.freshness import daily_freshness, raw_freshness
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
@@ -14,6 +14,7 @@ from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
 from ab_pipeline.dbt.project import load_lineage, load_project
+from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_schedule
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
@@ -23,7 +24,9 @@ _project = load_project(_settings)
 _manifest = json.loads(_project.manifest_path.read_bytes())
 _translator = AbPipelineTranslator(daily_partitions(_settings))
 
-_warehouse_assets = warehouse_assets(_project, _manifest, _translator, load_lineage(_project))
+_warehouse_assets = warehouse_assets(
+    _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
+)
 _daily_keys = [key for key in _warehouse_assets.keys if _warehouse_assets.get_asset_spec(key).partitions_def]
 _freshness_checks = [
     daily_freshness(_daily_keys, _settings),
@@ -43,15 +46,18 @@ _freshness = define_asset_job(
     "freshness", AssetSelection.checks(*_freshness_checks), description="Ask whether raw rows and days are late."
 )
 _raw_changes = RawChanges(_settings, warehouse_of(_settings), _warehouse_assets)
+# DuckDB keeps itself in order
+_upkeep = [table_upkeep_job(warehouse_of(_settings), WAREHOUSE_POOL)] if _settings.target == "redshift" else []
 
 defs = Definitions(
     assets=[*raw_assets(_manifest, _translator), _warehouse_assets],
     asset_checks=_freshness_checks,
-    jobs=[_refresh, _snapshots, _freshness],
-    sensors=[raw_changes_sensor(_raw_changes, _refresh), *alert_sensors(_settings)],
+    jobs=[_refresh, _snapshots, _freshness, *_upkeep],
+    sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
         *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness),
+        *(table_upkeep_schedule(upkeep, _settings) for upkeep in _upkeep),
     ],
     # a run is one step: a process for it would only import everything again
     executor=in_process_executor,

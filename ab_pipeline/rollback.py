@@ -185,7 +185,7 @@ def _require_tables(session: Session) -> None:
 def _columns(session: Session) -> list[str]:
     """Those of the daily table, as it is there."""
     rows = session.rows(
-        "select column_name from information_schema.columns where table_schema = ? and table_name = ?"
+        f"select column_name from {session.catalog}columns where table_schema = ? and table_name = ?"
         " order by ordinal_position",
         _DAILY.split("."),
     )

@@ -16,8 +16,29 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 ENV_PREFIX = "AB_PIPELINE_"
 
 
+_IDENTIFIER = r"^[a-z_][a-z0-9_]{0,126}$"
+_READERS = r"^\s*((user|group|role):[\w.@-]+(\s*,\s*|\s*$))*$"
+
+
 class SettingsError(Exception):
     """A setting is missing or wrong. The message says which, and what to do."""
+
+
+class _Schemas(BaseSettings):
+    """The two names that modules need while they are imported, when an error could not be one sentence yet.
+
+    `Settings` checks them.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    raw_schema: str = "raw_data"
+    built_schema: str = "analytics"
+
+
+SCHEMAS = _Schemas()
 
 
 class Settings(BaseSettings):
@@ -37,6 +58,7 @@ class Settings(BaseSettings):
     start_date: dt.date = dt.date(2025, 1, 1)
     timezone: str = "UTC"
     lookback_days: int = Field(default=3, ge=0)
+    sensor_seconds: int = Field(default=30, ge=5)
     max_days_per_run: int = Field(default=400, ge=1)
 
     alert_severity: Literal["ERROR", "WARN"] = "ERROR"
@@ -46,11 +68,27 @@ class Settings(BaseSettings):
     slack_channel: str | None = None
     slack_token: SecretStr | None = None
 
+    raw_schema: str = Field(default="raw_data", pattern=_IDENTIFIER)
+    built_schema: str = Field(default="analytics", pattern=_IDENTIFIER)
+
     redshift_host: str | None = None
-    redshift_port: int = 5439
+    redshift_port: int = Field(default=5439, ge=1, le=65535)
     redshift_database: str | None = None
     redshift_user: str | None = None
     redshift_password: SecretStr | None = None
+    redshift_cluster_id: str | None = None
+    redshift_workgroup: str | None = None
+    redshift_region: str | None = None
+    redshift_iam_profile: str | None = None
+    redshift_sslmode: Literal["disable", "verify-ca", "verify-full"] = "verify-ca"
+    redshift_ra3_node: bool = False
+    redshift_threads: int = Field(default=4, ge=1)
+    redshift_connect_timeout: int = Field(default=30, ge=1)
+    redshift_retries: int = Field(default=3, ge=0)
+    redshift_query_group: str = Field(default="ab_pipeline", pattern=r"^[\w .:/-]+$")
+    redshift_readers: str = Field(default="", pattern=_READERS)
+    s3_staging: str | None = Field(default=None, pattern=r"^s3://[a-z0-9][a-z0-9.-]+(/\S*)?$")
+    redshift_copy_role: str | None = Field(default=None, pattern=r"^arn:aws[\w-]*:iam::\d{12}:role/\S+$")
 
     @field_validator("timezone")
     @classmethod
@@ -68,12 +106,41 @@ class Settings(BaseSettings):
         return PROJECT_ROOT / path.expanduser()
 
     @model_validator(mode="after")
+    def _raw_rows_are_apart(self) -> Self:
+        if self.raw_schema == self.built_schema:
+            raise ValueError(
+                f"{ENV_PREFIX}RAW_SCHEMA and {ENV_PREFIX}BUILT_SCHEMA are both {self.raw_schema}: nothing that is built"
+                " may stand beside raw rows"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _redshift_needs_credentials(self) -> Self:
-        if self.target == "redshift":
-            names = ("redshift_host", "redshift_database", "redshift_user", "redshift_password")
-            missing = [f"{ENV_PREFIX}{name.upper()}" for name in names if not getattr(self, name)]
-            if missing:
-                raise ValueError(f"target redshift needs {', '.join(missing)}")
+        if self.target != "redshift":
+            return self
+        ways = ("redshift_password", "redshift_cluster_id", "redshift_workgroup")
+        given = [name for name in ways if getattr(self, name)]
+        needed = ["redshift_host", "redshift_database", *([] if given else ["redshift_user", "redshift_password"])]
+        if missing := self._missing(*needed):
+            iam = "" if given else f" (or, for IAM, {' or '.join(_variables(*ways[1:]).split(', '))})"
+            raise ValueError(f"target redshift needs {missing}{iam}")
+        if len(given) > 1:
+            raise ValueError(f"{_variables(*given)} are ways to log in that exclude each other: keep one")
+        if self.redshift_password and not self.redshift_user:
+            raise ValueError(f"a password needs {_variables('redshift_user')} too")
+        if self.redshift_workgroup and self.redshift_user:
+            raise ValueError(
+                f"a Serverless workgroup names the user after the IAM identity: leave {_variables('redshift_user')} out"
+            )
+        if not self.redshift_password and self.redshift_sslmode == "disable":
+            raise ValueError(f"IAM needs TLS: {_variables('redshift_sslmode')} must be verify-ca or verify-full")
+        return self
+
+    @model_validator(mode="after")
+    def _staging_needs_both(self) -> Self:
+        names = ("s3_staging", "redshift_copy_role")
+        if any(getattr(self, name) for name in names) and (missing := self._missing(*names)):
+            raise ValueError(f"loading through S3 needs {missing} too")
         return self
 
     @model_validator(mode="after")
@@ -82,6 +149,9 @@ class Settings(BaseSettings):
             missing = "slack_channel" if self.slack_token else "slack_token"
             raise ValueError(f"alerts to Slack need {ENV_PREFIX}{missing.upper()} too")
         return self
+
+    def _missing(self, *names: str) -> str:
+        return _variables(*(name for name in names if not getattr(self, name)))
 
     @property
     def database(self) -> str | None:
@@ -116,6 +186,10 @@ def get_settings() -> Settings:
     settings = load_settings()
     os.environ.update(settings.dbt_environment())
     return settings
+
+
+def _variables(*names: str) -> str:
+    return ", ".join(f"{ENV_PREFIX}{name.upper()}" for name in names)
 
 
 def _sentence(problem: dict) -> str:

@@ -59,4 +59,5 @@ def variants(session: Session) -> list[VariantSummary]:
         order by variant_id
         """
     )
-    return [VariantSummary(*row) for row in rows]
+    # Redshift sums whole numbers to decimals
+    return [VariantSummary(*row[:4], *map(int, row[4:])) for row in rows]

@@ -2,39 +2,75 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from ab_pipeline.settings import ENV_PREFIX
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
-from ab_pipeline_tests.servers import postgres_server, s3_server
-
-
-@pytest.fixture(scope="session")
-def dbt_warehouse(tmp_path_factory: pytest.TempPathFactory) -> DbtWarehouse:
-    folder = tmp_path_factory.mktemp("dbt")
-    return DbtWarehouse(folder / "warehouse.duckdb", folder / "target")
+from ab_pipeline_tests.dbt_warehouse import DuckDBFile
+from ab_pipeline_tests.redshift.server import Redshift, redshift_server
+from ab_pipeline_tests.servers import postgres_server, s3_server, server_folder
 
 
 @pytest.fixture
-def warehouse(dbt_warehouse: DbtWarehouse, monkeypatch: pytest.MonkeyPatch) -> DbtWarehouse:
-    """Empty raw tables in a DuckDB file, and the settings that dbt reads, whatever the developer's own are."""
-    monkeypatch.setenv(f"{ENV_PREFIX}TARGET", "local")
-    monkeypatch.setenv(f"{ENV_PREFIX}DUCKDB_PATH", str(dbt_warehouse.path))
+def settings_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What dbt and the package read, whatever the developer's own settings are."""
+    for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv(f"{ENV_PREFIX}START_DATE", "2025-01-01")
     monkeypatch.setenv(f"{ENV_PREFIX}TIMEZONE", "UTC")
     monkeypatch.setenv(f"{ENV_PREFIX}LOOKBACK_DAYS", "1")
-    monkeypatch.delenv(f"{ENV_PREFIX}DUCKDB_MEMORY_LIMIT", raising=False)
-    dbt_warehouse.create_raw_tables()
-    return dbt_warehouse
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def duckdb_file_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> DuckDBFile:
+    folder = tmp_path_factory.mktemp("dbt")
+    return DuckDBFile(folder / "target", folder / "warehouse.duckdb")
+
+
+@pytest.fixture
+def duckdb_file(
+    settings_of_the_tests: None, duckdb_file_of_the_session: DuckDBFile, monkeypatch: pytest.MonkeyPatch
+) -> DuckDBFile:
+    """Empty raw tables in a DuckDB file, and the settings that name it."""
+    monkeypatch.setenv(f"{ENV_PREFIX}TARGET", "local")
+    monkeypatch.setenv(f"{ENV_PREFIX}DUCKDB_PATH", str(duckdb_file_of_the_session.path))
+    duckdb_file_of_the_session.create_raw_tables()
+    return duckdb_file_of_the_session
+
+
+@pytest.fixture
+def warehouse(duckdb_file: DuckDBFile) -> DuckDBFile:
+    """The embedded one; below integration/ a test that takes this fixture runs on Redshift too."""
+    return duckdb_file
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
     """The URL of a real PostgreSQL server. A test makes a database of its own in it."""
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+    with server_folder() as folder, postgres_server(folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redshift_of_the_session() -> Iterator[Redshift]:
+    with server_folder() as folder, redshift_server(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def redshift(
+    settings_of_the_tests: None, redshift_of_the_session: Redshift, monkeypatch: pytest.MonkeyPatch
+) -> Redshift:
+    """A stand-in for Redshift, and the settings that name it. What another test did in it is gone."""
+    server = redshift_of_the_session
+    server.reset()
+    # where the driver looks for the certificates that it trusts
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+    for name, value in server.settings().items():
+        monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
+    return server
 
 
 @pytest.fixture

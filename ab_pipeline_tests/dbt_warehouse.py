@@ -1,16 +1,21 @@
-"""A DuckDB file and the real dbt project that builds it, in this process or in one of its own."""
+"""A warehouse and the real dbt project that builds it, in this process or in one of its own: DuckDB or the stand-in."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, Self
 
 import duckdb
+import psycopg2.extensions
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import cleanup_connections, reset_adapters
 from dbt.cli.main import dbtRunner
@@ -18,12 +23,26 @@ from dbt.cli.main import dbtRunner
 from ab_pipeline.dbt.arguments import DayWindow
 from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
+from ab_pipeline.settings import load_settings
+from ab_pipeline.warehouse.base import Session
+from ab_pipeline.warehouse.connect import warehouse_of
+from ab_pipeline_tests.redshift.server import Redshift
 
 REFRESH = ("build", "--exclude-resource-type", "unit_test", "test", "seed")
+
+Rows = list[tuple[Any, ...]]
 
 
 class DbtError(Exception):
     """dbt did not succeed. The message is dbt's own."""
+
+
+class Connection(Protocol):
+    """What a test asks of a connection; parameters stand as `?`."""
+
+    def execute(self, sql: str, parameters: Any = None, /) -> Any: ...
+
+    def fetchall(self) -> Rows: ...
 
 
 def days(start: date, end: date) -> DayWindow:
@@ -32,24 +51,38 @@ def days(start: date, end: date) -> DayWindow:
 
 
 @dataclass(frozen=True)
-class DbtWarehouse:
-    """One DuckDB file, always at the same path: a path that dbt has not parsed with makes it parse again."""
+class DbtWarehouse(ABC):
+    """One warehouse. Whether a test runs on it is the matter of the settings in the environment."""
 
-    path: Path
     target_path: Path
+    target: ClassVar[str]
+    row_id: ClassVar[str]
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        return duckdb.connect(self.path)
+    @abstractmethod
+    def connect(self) -> AbstractContextManager[Connection]:
+        """A connection for the test itself, which is not held to what Redshift takes."""
 
-    def execute(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The rows of one statement. The file is closed again, so that dbt may open it."""
+    @abstractmethod
+    def clear(self) -> None:
+        """Nothing is in it any more."""
+
+    @abstractmethod
+    def restore(self, name: str, build: Callable[[Self], None]) -> None:
+        """What `build` makes of an empty warehouse: built once, and copied from then on."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> Rows:
+        """The rows of one statement. Nothing stays open, so that dbt may come in."""
         with self.connect() as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """As the package itself opens the warehouse, to write."""
+        with warehouse_of(load_settings()).open(read_only=False) as session:
+            yield session
+
     def create_raw_tables(self) -> None:
-        self.path.unlink(missing_ok=True)
-        # a killed process leaves its log of changes, which would be replayed into the new file
-        self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+        self.clear()
         self.execute(f"create schema {SCHEMA}")
         for table in RAW_TABLES.values():
             self.execute(table.create_statement())
@@ -82,10 +115,76 @@ class DbtWarehouse:
         )
 
     def _arguments(self, *arguments: str, window: DayWindow | None) -> list[str]:
-        project = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target", "local"]
+        project = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target", self.target]
         output = ["--target-path", str(self.target_path), "--log-path", str(self.target_path)]
-        quiet = ["--log-level", "error", "--log-level-file", "none"]
+        # writing the manifest takes as long as the rest of a build
+        quiet = ["--log-level", "error", "--log-level-file", "none", "--no-write-json"]
         return [arguments[0], *project, *output, *quiet, *arguments[1:], *(window.arguments() if window else [])]
+
+
+@dataclass(frozen=True)
+class DuckDBFile(DbtWarehouse):
+    """One DuckDB file, always at the same path: a path that dbt has not parsed with makes it parse again."""
+
+    path: Path
+    target = "local"
+    row_id = "rowid"
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(self.path)
+
+    def clear(self) -> None:
+        self.path.unlink(missing_ok=True)
+        # a killed process leaves its log of changes, which would be replayed into the new file
+        self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+
+    def restore(self, name: str, build: Callable[[Self], None]) -> None:
+        copy = self.target_path / f"{name}.duckdb"
+        if not copy.exists():
+            self.create_raw_tables()
+            build(self)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(self.path, copy)
+        self.clear()
+        shutil.copy(copy, self.path)
+
+
+@dataclass(frozen=True)
+class RedshiftDatabase(DbtWarehouse):
+    """The database of the stand-in. dbt goes through its proxy, the test itself round it."""
+
+    server: Redshift
+    target = "redshift"
+    row_id = "ctid"
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with closing(psycopg2.connect(self.server.server_url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                yield _PostgresConnection(cursor)
+
+    def clear(self) -> None:
+        self.server.reset()
+
+    def restore(self, name: str, build: Callable[[Self], None]) -> None:
+        if not self.server.has_copy(name):
+            self.create_raw_tables()
+            build(self)
+            self.server.keep_copy(name)
+        self.server.reset(name)
+
+
+@dataclass(frozen=True)
+class _PostgresConnection:
+    cursor: psycopg2.extensions.cursor
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None, /) -> Self:
+        self.cursor.execute(sql.replace("%", "%%").replace("?", "%s") if parameters else sql, parameters)
+        return self
+
+    def fetchall(self) -> Rows:
+        return self.cursor.fetchall() if self.cursor.description else []
 
 
 def close_the_file() -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
-
-import duckdb
+from typing import Any, Protocol
 
 Row = tuple[Any, ...]
 
@@ -34,17 +32,23 @@ group by 1, 2, 3, 4, 5
 """
 
 
-def mandated_rows(connection: duckdb.DuckDBPyConnection, *, except_days: Iterable[date | None] = ()) -> list[Row]:
+class Connection(Protocol):
+    """DuckDB's, or one that is used like it."""
+
+    def execute(self, sql: str, /) -> Any: ...
+
+
+def mandated_rows(connection: Connection, *, except_days: Iterable[date | None] = ()) -> list[Row]:
     """What the daily table must hold, sorted, each row as often as it occurs."""
     return _sorted_rows(connection, MANDATED_SELECT, except_days)
 
 
-def built_rows(connection: duckdb.DuckDBPyConnection, *, except_days: Iterable[date | None] = ()) -> list[Row]:
+def built_rows(connection: Connection, *, except_days: Iterable[date | None] = ()) -> list[Row]:
     """What the daily table holds, sorted, each row as often as it occurs."""
     return _sorted_rows(connection, BUILT_TABLE, except_days)
 
 
-def num_of_differences(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> int:
+def num_of_differences(connection: Connection, one: str, other: str) -> int:
     """Rows of either query that the other lacks, counted by the engine: for tables too big to fetch."""
     [(count,)] = connection.execute(
         f"select count(*) from ((({one}) except all ({other})) union all (({other}) except all ({one})))"
@@ -52,7 +56,11 @@ def num_of_differences(connection: duckdb.DuckDBPyConnection, one: str, other: s
     return count
 
 
-def _sorted_rows(connection: duckdb.DuckDBPyConnection, query: str, except_days: Iterable[date | None]) -> list[Row]:
-    rows = connection.execute(f"select * from ({query}) order by all").fetchall()
+def _sorted_rows(connection: Connection, query: str, except_days: Iterable[date | None]) -> list[Row]:
+    rows = connection.execute(query).fetchall()
     left_out = set(except_days)
-    return [row for row in rows if row[2] not in left_out]
+    return sorted((row for row in rows if row[2] not in left_out), key=_nulls_last)
+
+
+def _nulls_last(row: Row) -> Row:
+    return tuple((True,) if value is None else (False, value) for value in row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,17 @@ with warnings.catch_warnings():
 
 
 @contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder that the server's own user may enter: root's PostgreSQL is another user.
+
+    pytest's folders are not: every start of pytest takes them away from all but its user.
+    """
+    with tempfile.TemporaryDirectory(prefix="ab_pipeline_", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
     """A PostgreSQL server with its data in the folder; the URL of its database `postgres`."""
     server = PostgresServer(folder)
@@ -24,6 +37,8 @@ def postgres_server(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.stop()
+        # else it would be stopped again, and its log handlers are gone by then
+        atexit.unregister(server._cleanup)
 
 
 @contextmanager

@@ -225,13 +225,21 @@ def test_a_wrong_setting_is_named_with_its_variable(command: tuple[str, ...]) ->
     assert refusal(*command).startswith("AB_PIPELINE_TIMEZONE=Mars/Olympus: 'Mars/Olympus' is not an IANA time zone")
 
 
-@pytest.mark.parametrize("command", [("sample", *SMALL), ("load", "user_variant", "x.csv")])
-def test_what_writes_raw_tables_does_so_in_the_embedded_warehouse_only(command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("late-rows", "2025-02-14"), "AB_PIPELINE_TARGET=redshift: this works on the embedded warehouse only."),
+        (("load", "user_variant", "x.csv"), "target redshift loads through S3: set AB_PIPELINE_S3_STAGING and "),
+        (("sample", *SMALL), "nowhere.invalid:5439 cannot be reached, or the connection was lost"),
+        (("summary",), "nowhere.invalid:5439 cannot be reached, or the connection was lost"),
+    ],
+)
+def test_what_redshift_needs_is_said(command: tuple[str, ...], sentence: str) -> None:
     os.environ[f"{ENV_PREFIX}TARGET"] = "redshift"
     assert refusal(*command).startswith("target redshift needs AB_PIPELINE_REDSHIFT_HOST")
     for name in ("HOST", "DATABASE", "USER", "PASSWORD"):
-        os.environ[f"{ENV_PREFIX}REDSHIFT_{name}"] = "x"
-    assert refusal(*command).startswith("AB_PIPELINE_TARGET=redshift: this works on the embedded warehouse only.")
+        os.environ[f"{ENV_PREFIX}REDSHIFT_{name}"] = "nowhere.invalid"
+    assert refusal(*command).startswith(sentence)
 
 
 # Help

@@ -50,6 +50,11 @@ GROUPS = {
 DAILY = {"fact_user_event", "analytics_variant_user_daily"}
 LOAD = "import sys; import ab_pipeline.definitions; print(*{'dbt.cli.main', 'dbt.parser'} & sys.modules.keys())"
 
+UPKEEP = (
+    "from ab_pipeline.definitions import defs; schedule = defs.resolve_schedule_def('nightly_table_upkeep');"
+    "print(schedule.job_name, schedule.default_status.value)"
+)
+
 
 @pytest.fixture(scope="module")
 def defs() -> Definitions:
@@ -94,6 +99,19 @@ def test_a_wrong_setting_fails_the_load_with_its_sentence() -> None:
     *_, last_line = process.stderr.splitlines()
     assert process.returncode == 1
     assert "SettingsError: target redshift needs AB_PIPELINE_REDSHIFT_HOST" in last_line
+
+
+def test_on_redshift_tables_are_kept_up_and_nothing_is_asked_while_loading() -> None:
+    nowhere = {f"{ENV_PREFIX}REDSHIFT_{name}": "nowhere.invalid" for name in ("HOST", "DATABASE", "USER", "PASSWORD")}
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", UPKEEP],
+        env=os.environ | nowhere | {f"{ENV_PREFIX}TARGET": "redshift"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.stderr == ""
+    assert process.stdout.split() == ["table_upkeep", "RUNNING"]
 
 
 # Assets

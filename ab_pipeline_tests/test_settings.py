@@ -69,6 +69,66 @@ def test_redshift_names_every_credential_that_is_missing(monkeypatch: pytest.Mon
     assert "AB_PIPELINE_REDSHIFT_HOST" not in str(error.value)
 
 
+PASSWORD = {"USER": "etl", "PASSWORD": "hunter2"}
+each_way_to_log_in = pytest.mark.parametrize(
+    "credentials",
+    [PASSWORD, {"CLUSTER_ID": "prod"}, {"CLUSTER_ID": "prod", "USER": "etl"}, {"WORKGROUP": "prod"}],
+    ids=["password", "cluster", "cluster_user", "workgroup"],
+)
+
+
+def set_redshift(monkeypatch: pytest.MonkeyPatch, **credentials: str) -> None:
+    monkeypatch.setenv("AB_PIPELINE_TARGET", "redshift")
+    for name, value in {"HOST": "cluster.example.com", "DATABASE": "dev", **credentials}.items():
+        monkeypatch.setenv(f"AB_PIPELINE_REDSHIFT_{name}", value)
+
+
+@each_way_to_log_in
+def test_a_password_an_iam_cluster_and_an_iam_workgroup_are_ways_to_log_in(
+    credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_redshift(monkeypatch, **credentials)
+    assert load_settings().target == "redshift"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "sentence"),
+    [
+        ({}, "needs AB_PIPELINE_REDSHIFT_USER, AB_PIPELINE_REDSHIFT_PASSWORD (or, for IAM, AB_PIPELINE_REDSHIFT_CLUS"),
+        ({"PASSWORD": "hunter2"}, "a password needs AB_PIPELINE_REDSHIFT_USER too"),
+        ({**PASSWORD, "CLUSTER_ID": "prod"}, "AB_PIPELINE_REDSHIFT_PASSWORD, AB_PIPELINE_REDSHIFT_CLUSTER_ID are ways"),
+        ({"CLUSTER_ID": "prod", "WORKGROUP": "prod"}, "AB_PIPELINE_REDSHIFT_WORKGROUP are ways to log in that exclude"),
+        ({"WORKGROUP": "prod", "USER": "etl"}, "leave AB_PIPELINE_REDSHIFT_USER out"),
+        ({"WORKGROUP": "prod", "SSLMODE": "disable"}, "IAM needs TLS: AB_PIPELINE_REDSHIFT_SSLMODE must be verify-ca"),
+        ({**PASSWORD, "SSLMODE": "require"}, "AB_PIPELINE_REDSHIFT_SSLMODE=require: "),
+        ({**PASSWORD, "READERS": "analysts"}, "AB_PIPELINE_REDSHIFT_READERS=analysts: "),
+        ({**PASSWORD, "READERS": "role:bi; drop table x"}, "AB_PIPELINE_REDSHIFT_READERS=role:bi; drop table x: "),
+        ({**PASSWORD, "COPY_ROLE": "arn:aws:iam::123456789012:role/copy"}, "needs AB_PIPELINE_S3_STAGING too"),
+        ({**PASSWORD, "COPY_ROLE": "copy"}, "AB_PIPELINE_REDSHIFT_COPY_ROLE=copy: "),
+    ],
+)
+def test_what_is_missing_or_contradicts_is_one_sentence_without_the_password(
+    credentials: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_redshift(monkeypatch, **credentials)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert sentence in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert "hunter2" not in str(error.value)
+
+
+def test_readers_are_users_groups_and_roles(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_redshift(monkeypatch, **PASSWORD, READERS="group:analysts, role:bi,user:ann@example.com")
+    assert load_settings().redshift_readers == "group:analysts, role:bi,user:ann@example.com"
+
+
+def test_raw_rows_and_built_tables_are_in_two_schemas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_RAW_SCHEMA", "analytics")
+    with pytest.raises(SettingsError, match="are both analytics"):
+        load_settings()
+
+
 def test_a_password_shows_in_no_error_and_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOST", "DATABASE", "USER"):
         monkeypatch.setenv(f"AB_PIPELINE_REDSHIFT_{name}", "x")

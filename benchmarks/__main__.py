@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ab_pipeline.sample_data.spec import SampleSpec
 from benchmarks.measure import Run, machine, median_seconds
+from benchmarks.redshift import refresh_one_day
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.ticks import latencies, tick_costs
 from benchmarks.warehouse import ScratchWarehouse
@@ -97,6 +98,14 @@ def latency(folder: Path, runs: int) -> None:
     )
 
 
+def redshift(folder: Path, runs: int) -> None:  # noqa: ARG001 a count needs no second run
+    """What one day's refresh asks of Redshift with 100 days of history / with 10."""
+    long, short = (refresh_one_day(folder, days) for days in (100, 10))
+    for what, ours, theirs in (("statements", long.statements, short.statements), ("rows read", long.rows, short.rows)):
+        ratio = f"{ours:,} / {theirs:,} = {ours / theirs:.2f} (goal: 1.1)"
+        print(f"One day on Redshift, 100 days of history / 10 days, {what}: {ratio}", flush=True)
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b1": b1,
     "b2": b2,
@@ -104,6 +113,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b4": b4,
     "ticks": ticks,
     "latency": latency,
+    "redshift": redshift,
 }
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy
+from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy, RetryRequested
 from dagster_dbt import DbtProject, dbt_assets
 from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from ab_pipeline.assets.lineage import lineage_metadata
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.dbt.arguments import DayWindow, build_arguments
+from ab_pipeline.dbt.error_text import is_passing_failure
 from ab_pipeline.dbt.invocation import invoke_dbt
 from ab_pipeline.dbt.lineage import ColumnLineage
+from ab_pipeline.warehouse.retry import wait_before
 from ab_pipeline.worker import WORKER_TAG, Worker
 
 # One writer at a time: DuckDB locks its file, and Redshift refuses concurrent writes as not serialisable.
@@ -19,9 +22,17 @@ WAREHOUSE_POOL = "warehouse"
 
 
 def warehouse_assets(
-    project: DbtProject, manifest: Mapping[str, Any], translator: AbPipelineTranslator, lineage: ColumnLineage
+    project: DbtProject,
+    manifest: Mapping[str, Any],
+    translator: AbPipelineTranslator,
+    lineage: ColumnLineage,
+    retries: int = 0,
 ) -> AssetsDefinition:
-    """Every seed, model and snapshot of the project, with its tests as asset checks."""
+    """Every seed, model and snapshot of the project, with its tests as asset checks.
+
+    A build that met another transaction, or lost its connection, is done again, as a whole: what it had built it builds
+    again, to the same rows.
+    """
     metadata_of = lineage_metadata(lineage, manifest, translator, project)
 
     @dbt_assets(
@@ -34,9 +45,14 @@ def warehouse_assets(
     def warehouse(context: AssetExecutionContext) -> Iterator[DbtDagsterEventType]:
         context.instance.add_run_tags(context.run.run_id, {WORKER_TAG: Worker.current().tag})
         window = _selected_window(context)
-        yield from invoke_dbt(build_arguments(window), context=context, project=project).events_with_metadata(
-            metadata_of
-        )
+        build = invoke_dbt(build_arguments(window), context=context, project=project)
+        try:
+            yield from build.events_with_metadata(metadata_of)
+        except DagsterDbtCliRuntimeError as error:
+            if not is_passing_failure(error.description or ""):
+                raise
+            wait = round(wait_before(context.retry_number + 1))
+            raise RetryRequested(max_retries=retries, seconds_to_wait=wait) from error
 
     return warehouse
 

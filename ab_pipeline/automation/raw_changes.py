@@ -147,12 +147,14 @@ class RawChanges:
         )
 
 
-def raw_changes_sensor(changes: RawChanges, job: UnresolvedAssetJobDefinition) -> SensorDefinition:
-    """Looks twice a minute; what it finds is refreshed at once."""
+def raw_changes_sensor(
+    changes: RawChanges, job: UnresolvedAssetJobDefinition, every_seconds: int = 30
+) -> SensorDefinition:
+    """Looks every so often; what it finds is refreshed at once."""
 
     @sensor(
         job=job,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=every_seconds,
         default_status=DefaultSensorStatus.RUNNING,
         description="Requests runs for the days and users whose raw rows are not those their tables were built from.",
     )

@@ -40,7 +40,7 @@ def read_raw_tables(session: Session) -> RawTables:
     """
     columns: dict[str, set[str]] = {}
     for table, column in session.rows(
-        "select lower(table_name), lower(column_name) from information_schema.columns where table_schema = ?", [SCHEMA]
+        f"select lower(table_name), lower(column_name) from {session.catalog}columns where table_schema = ?", [SCHEMA]
     ):
         columns.setdefault(table, set()).add(column)
     missing = [table.relation for table in RAW_TABLES.values() if table.name not in columns]
@@ -59,7 +59,8 @@ def newest_day(session: Session, today: dt.date) -> dt.date | None:
     """The newest day with raw events that is not in the future."""
     tomorrow = today + dt.timedelta(days=1)
     [(newest,)] = session.rows(
-        f"select cast(max(datestamp) as date) from {USER_EVENT.relation} where datestamp < ?", [tomorrow]
+        f"select cast(cast(max(datestamp) as date) as varchar) from {USER_EVENT.relation} where datestamp < ?",
+        [tomorrow],
     )
     return _day(newest)
 
@@ -68,7 +69,7 @@ def raw_days(session: Session, since: dt.date) -> dict[dt.date | None, DaySignat
     """The signature of every day from `since` on, and of the events without a day."""
     signature = session.signature([column.name for column in USER_EVENT.columns])
     rows = session.rows(
-        f"select cast(datestamp as date), count(*), {signature} from {USER_EVENT.relation}"
+        f"select cast(cast(datestamp as date) as varchar), count(*), {signature} from {USER_EVENT.relation}"
         f" where {_from(since)} group by 1 order by 1",
     )
     days: dict[dt.date | None, DaySignature] = {}
@@ -84,8 +85,8 @@ def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDa
     if not is_built(session, ["built_day", "analytics_variant_user_daily"]):
         return {}
     rows = session.rows(
-        f"select datestamp, num_of_events, coalesce(signature, 'unsettled'), build_id from {BUILT_SCHEMA}.built_day"
-        f" where {_from(since)} order by 1",
+        "select cast(datestamp as varchar), num_of_events, coalesce(signature, 'unsettled'), build_id"
+        f" from {BUILT_SCHEMA}.built_day where {_from(since)} order by 1",
     )
     days: dict[dt.date | None, BuiltDay] = {}
     for value, count, text, build_id in rows:
@@ -135,11 +136,14 @@ def _from(since: dt.date) -> str:
     return "true" if since == dt.date.min else f"(datestamp >= '{since}' or datestamp is null)"
 
 
-def _day(value: dt.date | str | None) -> dt.date | None:
-    """Python's days end with the year 9999. DuckDB gives others as text, and all of those are one day here."""
-    if isinstance(value, str):
-        return dt.date.min if value.endswith("(BC)") else dt.date.max
-    return value
+def _day(text: str | None) -> dt.date | None:
+    """Python's days are of the years 1 to 9999. Those before, and those after, are one day each here."""
+    if text is None:
+        return None
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return dt.date.min if "BC" in text else dt.date.max
 
 
 def is_built(session: Session, relations: Sequence[str]) -> bool:

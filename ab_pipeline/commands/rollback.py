@@ -16,6 +16,7 @@ from ab_pipeline.rollback import diff as diff_of
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.base import Row
 from ab_pipeline.warehouse.connect import warehouse_of
+from ab_pipeline.warehouse.retry import retried
 
 _console = Console(width=1000, soft_wrap=True, highlight=False)
 _SIGNS = {"added": "+", "removed": "-"}
@@ -55,15 +56,20 @@ def rollback(day: dt.datetime, last_day: dt.datetime | None, yes: bool) -> None:
     A day stays so until its raw events change or it is refreshed. Of a range, days without a logged change, and days
     that are rolled back already, are left as they are.
     """
-    warehouse = warehouse_of(get_settings())
+    settings = get_settings()
+    warehouse = warehouse_of(settings)
     # not kept open while a person thinks: nobody else could write
     with warehouse.open() as session:
         days = diff_of(session, day.date(), (last_day or day).date())
     _show(days)
     if not yes and any(shown.can_be_rolled_back for shown in days):
         click.confirm("Put the rows before these changes back?", abort=True)
-    with warehouse.open(read_only=False) as session:
-        done = roll_back(session, days)
+
+    def roll_back_days() -> tuple[dt.date, ...]:
+        with warehouse.open(read_only=False) as session:
+            return roll_back(session, days)
+
+    done = retried(roll_back_days, settings.redshift_retries)
     _console.print(f"rolled back: {', '.join(map(str, done))}")
 
 

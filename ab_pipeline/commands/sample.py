@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
+from ab_pipeline.raw_data.staged_load import load_through_s3
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.generate import late_rows as append_late_rows
-from ab_pipeline.sample_data.spec import SampleSpec
-from ab_pipeline.settings import get_settings
+from ab_pipeline.sample_data.spec import SampleSpec, SampleSummary
+from ab_pipeline.settings import Settings, get_settings
 from ab_pipeline.warehouse.base import Session, tables_in
-from ab_pipeline.warehouse.connect import embedded_warehouse
+from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
+from ab_pipeline.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
 
 _console = Console(width=1000, soft_wrap=True)
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -33,15 +37,20 @@ def sample(*, end_date: dt.datetime, replace: bool, **size: int) -> None:
         spec = SampleSpec(**size, end_date=end_date.date())
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    warehouse = embedded_warehouse(get_settings())
-    with warehouse.open(read_only=False) as session:
-        if not replace:
+    settings = get_settings()
+    warehouse = warehouse_of(settings)
+    if not replace and (settings.target == "redshift" or settings.duckdb_path.exists()):
+        with warehouse.open() as session:
             _refuse_to_overwrite(session)
-        with _progress() as progress:
-            task = progress.add_task("days", total=spec.days)
-            summary = generate(session, spec, on_day=lambda done: progress.update(task, completed=done))
+    if isinstance(warehouse, DuckDBWarehouse):
+        place = str(warehouse.path)
+        with warehouse.open(read_only=False) as session:
+            summary = _generate(session, spec)
+    else:
+        place = f"{settings.redshift_host}/{settings.redshift_database}"
+        summary = _generate_through_s3(settings, spec)
     rows = ", ".join(f"{name} {count:,}" for name, count in summary.rows.items())
-    _console.print(f"{warehouse.path}: {rows} rows, {summary.first_day} to {summary.last_day}")
+    _console.print(f"{place}: {rows} rows, {summary.first_day} to {summary.last_day}")
 
 
 @click.command()
@@ -57,6 +66,24 @@ def late_rows(day: dt.datetime, rows: int) -> None:
     click.echo(f"{rows} events of {day:%Y-%m-%d} landed late in raw_data.user_event")
 
 
+def _generate(session: DuckDBSession, spec: SampleSpec) -> SampleSummary:
+    with _progress() as progress:
+        task = progress.add_task("days", total=spec.days)
+        return generate(session, spec, on_day=lambda done: progress.update(task, completed=done))
+
+
+def _generate_through_s3(settings: Settings, spec: SampleSpec) -> SampleSummary:
+    """Made here, as files that are loaded as anybody's are."""
+    with TemporaryDirectory() as folder:
+        with DuckDBWarehouse(Path(folder, "sample.duckdb")).open(read_only=False) as session:
+            summary = _generate(session, spec)
+            for table in RAW_TABLES.values():
+                session.run(f"copy {table.relation} to '{folder}/{table.name}.parquet'")
+        for table in RAW_TABLES.values():
+            load_through_s3(settings, table, [f"{folder}/{table.name}.parquet"], replace=True)
+    return summary
+
+
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns)
@@ -68,5 +95,5 @@ def _refuse_to_overwrite(session: Session) -> None:
         if rows:
             raise click.ClickException(
                 f"{SCHEMA}.{name} already has {rows:,} rows. --replace gives them up for the sample;"
-                " AB_PIPELINE_DUCKDB_PATH names another file."
+                " AB_PIPELINE_DUCKDB_PATH names another file, AB_PIPELINE_RAW_SCHEMA another schema."
             )

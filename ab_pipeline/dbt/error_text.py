@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ab_pipeline.warehouse.retry import is_passing
+
 _MARKER = "Errors parsed from dbt logs:"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NODE = re.compile(r"^\s*(?:Failure|\w+ Error) in (?P<resource>\w+) (?P<name>\S+)")
@@ -37,6 +39,12 @@ def node_errors(text: str) -> list[NodeError]:
         # dbt logs some errors twice
         found.setdefault(node, {}).setdefault(line)
     return [NodeError(*node, tuple(lines)) for node, lines in found.items() if lines]
+
+
+def is_passing_failure(text: str) -> bool:
+    """Whether every node that failed met another transaction or lost its connection, and nothing worse."""
+    errors = node_errors(text)
+    return bool(errors) and all(any(map(is_passing, error.lines)) for error in errors)
 
 
 def _lines_of_nodes(log: str) -> Iterator[tuple[tuple[str, str], str]]:

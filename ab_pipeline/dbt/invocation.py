@@ -6,8 +6,9 @@ less than a second. Here dbt is imported once, and a killed run leaves no dbt be
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ def invoke_dbt(args: Sequence[str], *, context: AssetExecutionContext, project: 
         context=context, manifest={}, dagster_dbt_translator=DagsterDbtTranslator()
     )
     target_path = Path(project.project_dir) / project.target_path
+    # macros/operations.sql tells it to whoever looks at the warehouse's queries
+    os.environ["DAGSTER_RUN_ID"] = context.run_id
     command = [*args, *params.selection_args]
     command += ["--project-dir", str(project.project_dir), "--profiles-dir", str(project.profiles_dir)]
     command += ["--target", cast("str", project.target), "--target-path", str(target_path)]
@@ -186,10 +189,15 @@ class DbtThread(DbtCliInvocation):
     def _cancel(self, thread: threading.Thread) -> None:
         """Cancel what runs, until dbt gives up: a run that is terminated must leave no query behind."""
         from dbt.adapters.factory import FACTORY
+        from dbt_common.context import set_invocation_context
 
+        # dbt's own thread has one; the query comment reads the environment through it
+        set_invocation_context(os.environ)
         for _ in range(int(self.termination_timeout_seconds)):
-            for adapter in FACTORY.adapters.values():
-                cast("BaseAdapter", adapter).cancel_open_connections()
+            for adapter in cast("Iterable[BaseAdapter]", FACTORY.adapters.values()):
+                # Redshift ends a session from another one: this thread's own
+                with adapter.connection_named("cancel"):
+                    adapter.cancel_open_connections()
             thread.join(timeout=1)
             if not thread.is_alive():
                 return

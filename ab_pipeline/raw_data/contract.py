@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA = "raw_data"
+from ab_pipeline.settings import SCHEMAS
+
+SCHEMA = SCHEMAS.raw_schema
 
 ColumnType = Literal["integer", "timestamp", "varchar(16)", "varchar(32)"]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol
+
+from ab_pipeline.settings import SCHEMAS
 
 Row = tuple[Any, ...]
 
-BUILT_SCHEMA = "analytics"
+BUILT_SCHEMA = SCHEMAS.built_schema
 """Where dbt builds."""
 
 
@@ -20,8 +22,21 @@ class WarehouseLockedError(WarehouseError):
     """Another process holds the warehouse. Trying again later is enough."""
 
 
+class PermissionDeniedError(WarehouseError):
+    """The user may not see or do that."""
+
+
+class ConflictError(WarehouseError):
+    """Another transaction got in the way, and this one was undone. Trying it again is enough."""
+
+
 class Session(Protocol):
     """One open connection."""
+
+    @property
+    def catalog(self) -> str:
+        """What stands before `tables` and `columns` in the names of the views that list them."""
+        ...
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Run a query; every row of its result. Parameters stand as `?` in the SQL."""
@@ -58,7 +73,7 @@ class Warehouse(Protocol):
 
 def tables_in(session: Session, schema: str) -> set[str]:
     """The names of the tables and views that a schema has; none if there is no such schema."""
-    rows = session.rows("select table_name from information_schema.tables where table_schema = ?", [schema])
+    rows = session.rows(f"select table_name from {session.catalog}tables where table_schema = ?", [schema])
     return {name for (name,) in rows}
 
 
@@ -69,6 +84,8 @@ def transaction(session: Session) -> Iterator[Session]:
     try:
         yield session
     except BaseException:
-        session.run("rollback")
+        # a connection that is lost takes its transaction with it, and must not hide why
+        with suppress(WarehouseError):
+            session.run("rollback")
         raise
     session.run("commit")

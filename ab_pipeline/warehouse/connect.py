@@ -5,10 +5,13 @@ from __future__ import annotations
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
+from ab_pipeline.warehouse.redshift import RedshiftWarehouse
 
 
 def warehouse_of(settings: Settings) -> Warehouse:
     """The warehouse of the configured target."""
+    if settings.target == "redshift":
+        return RedshiftWarehouse(settings)
     return embedded_warehouse(settings)
 
 

@@ -19,6 +19,11 @@ class DuckDBSession:
 
     connection: duckdb.DuckDBPyConnection
 
+    @property
+    def catalog(self) -> str:
+        """The prefix of its catalogue views."""
+        return "information_schema."
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Every row of a query's result."""
         return self.connection.execute(sql, list(parameters)).fetchall()

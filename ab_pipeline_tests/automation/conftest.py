@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
-from ab_pipeline_tests.automation.two_days import add_two_days
+from ab_pipeline_tests.automation.two_days import build_two_days
 from ab_pipeline_tests.daemon import Daemon, open_instance
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 
@@ -38,18 +38,9 @@ def daemon(warehouse: DbtWarehouse, instance: DagsterInstance) -> Daemon:
     return Daemon.of_environment(instance)
 
 
-@pytest.fixture(scope="session")
-def copy_of_two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("two_days") / "warehouse.duckdb"
-
-
 @pytest.fixture
-def built(daemon: Daemon, warehouse: DbtWarehouse, copy_of_two_days: Path) -> Daemon:
+def built(daemon: Daemon, warehouse: DbtWarehouse) -> Daemon:
     """Two built days, built once and copied for each test, and a sensor that has seen them."""
-    if not copy_of_two_days.exists():
-        add_two_days(warehouse)
-        warehouse.refresh()
-        shutil.copy(warehouse.path, copy_of_two_days)
-    shutil.copy(copy_of_two_days, warehouse.path)
+    warehouse.restore("two_days", build_two_days)
     assert daemon.tick() == []
     return daemon

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
 from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, Scope, due_in, read_changes
 from ab_pipeline.automation.signatures import STALE_USERS, built_days, raw_days
 from ab_pipeline.warehouse.base import WarehouseError
-from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 
 JAN_1, JAN_2, JAN_3 = (date(2025, 1, day) for day in (1, 2, 3))
@@ -20,7 +17,7 @@ AN_EVENT = "insert into raw_data.user_event values (1, ?, 7, 1, 1, 100)"
 
 
 def changes(warehouse: DbtWarehouse, scope: Scope = EVERY_DAY) -> Changes:
-    with DuckDBWarehouse(warehouse.path).open() as session:
+    with warehouse.session() as session:
         return read_changes(session, CALENDAR, scope)
 
 
@@ -32,20 +29,16 @@ def changed_dimensions(warehouse: DbtWarehouse) -> set[str]:
     return set(changes(warehouse).dimensions)
 
 
-@pytest.fixture(scope="module")
-def copy_of_what_is_built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("built") / "warehouse.duckdb"
-
-
 @pytest.fixture
-def built(warehouse: DbtWarehouse, copy_of_what_is_built: Path) -> DbtWarehouse:
+def built(warehouse: DbtWarehouse) -> DbtWarehouse:
     """Rows with every kind of value, built once and copied for each test."""
-    if not copy_of_what_is_built.exists():
-        add_rows(warehouse)
-        warehouse.refresh()
-        shutil.copy(warehouse.path, copy_of_what_is_built)
-    shutil.copy(copy_of_what_is_built, warehouse.path)
+    warehouse.restore("every_kind_of_value", build_rows)
     return warehouse
+
+
+def build_rows(warehouse: DbtWarehouse) -> None:
+    add_rows(warehouse)
+    warehouse.refresh()
 
 
 def add_rows(warehouse: DbtWarehouse) -> None:
@@ -69,7 +62,7 @@ def test_what_was_just_built_differs_in_nothing(built: DbtWarehouse) -> None:
 
 
 def test_raw_days_and_built_days_have_the_same_signatures(built: DbtWarehouse) -> None:
-    with DuckDBWarehouse(built.path).open() as session:
+    with built.session() as session:
         there, then = raw_days(session, date.min), built_days(session, date.min)
     assert there == {day: build.events for day, build in then.items()}
     assert there.keys() == {JAN_1, JAN_2, JAN_3, None}

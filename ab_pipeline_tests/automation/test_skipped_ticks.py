@@ -13,11 +13,11 @@ import pytest
 from ab_pipeline.settings import Settings
 from ab_pipeline_tests.automation.two_days import EVENT, JAN, reason
 from ab_pipeline_tests.daemon import Daemon, days
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+from ab_pipeline_tests.dbt_warehouse import DuckDBFile
 
 
 @contextmanager
-def locked(warehouse: DbtWarehouse) -> Iterator[None]:
+def locked(warehouse: DuckDBFile) -> Iterator[None]:
     hold = f"import duckdb; c = duckdb.connect({str(warehouse.path)!r}); print('open', flush=True); input()"
     command = [sys.executable, "-c", hold]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -30,13 +30,13 @@ def locked(warehouse: DbtWarehouse) -> Iterator[None]:
 # Nothing to do
 
 
-def test_without_a_write_the_file_is_not_opened(built: Daemon, warehouse: DbtWarehouse) -> None:
+def test_without_a_write_the_file_is_not_opened(built: Daemon, warehouse: DuckDBFile) -> None:
     with locked(warehouse):
         assert reason(built) == "nothing was written to the warehouse since it was last compared"
 
 
 def test_a_day_that_was_in_the_future_is_requested_when_it_comes_with_nothing_written(
-    built: Daemon, warehouse: DbtWarehouse
+    built: Daemon, warehouse: DuckDBFile
 ) -> None:
     tomorrow = built.now.date() + timedelta(days=1)
     warehouse.execute(EVENT, [tomorrow])
@@ -46,7 +46,7 @@ def test_a_day_that_was_in_the_future_is_requested_when_it_comes_with_nothing_wr
     assert days(built.tick()) == [tomorrow]
 
 
-def test_another_time_zone_makes_other_days_reachable(built: Daemon, warehouse: DbtWarehouse) -> None:
+def test_another_time_zone_makes_other_days_reachable(built: Daemon, warehouse: DuckDBFile) -> None:
     built.now = datetime(2025, 3, 1, 23, tzinfo=UTC)
     warehouse.execute(EVENT, [date(2025, 3, 2)])
     assert built.tick() == []
@@ -57,7 +57,7 @@ def test_another_time_zone_makes_other_days_reachable(built: Daemon, warehouse: 
 # Bad input: the tick is skipped with the reason, and the next one recovers
 
 
-def test_a_locked_file_is_named_and_its_change_found_afterwards(built: Daemon, warehouse: DbtWarehouse) -> None:
+def test_a_locked_file_is_named_and_its_change_found_afterwards(built: Daemon, warehouse: DuckDBFile) -> None:
     warehouse.execute(EVENT, [JAN[1]])
     with locked(warehouse):
         assert f"{warehouse.path} is in use by another process" in reason(built)
@@ -65,7 +65,7 @@ def test_a_locked_file_is_named_and_its_change_found_afterwards(built: Daemon, w
     assert days(built.tick()) == [JAN[1]]
 
 
-def test_a_missing_file_and_a_damaged_one_are_named(daemon: Daemon, warehouse: DbtWarehouse) -> None:
+def test_a_missing_file_and_a_damaged_one_are_named(daemon: Daemon, warehouse: DuckDBFile) -> None:
     kept = warehouse.path.read_bytes()
     warehouse.path.unlink()
     assert "does not exist yet" in reason(daemon)
@@ -84,7 +84,7 @@ def test_a_missing_file_and_a_damaged_one_are_named(daemon: Daemon, warehouse: D
     ],
 )
 def test_a_missing_table_or_column_is_named(
-    built: Daemon, warehouse: DbtWarehouse, breaking: str, mending: str, missing: str
+    built: Daemon, warehouse: DuckDBFile, breaking: str, mending: str, missing: str
 ) -> None:
     warehouse.execute(f"alter table raw_data.user_event {breaking}")
     assert reason(built) == f"missing in the warehouse: {missing}"
@@ -96,7 +96,7 @@ def test_a_missing_table_or_column_is_named(
     assert JAN[1] in days(built.tick())
 
 
-def test_a_column_of_another_type_is_no_crash(built: Daemon, warehouse: DbtWarehouse) -> None:
+def test_a_column_of_another_type_is_no_crash(built: Daemon, warehouse: DuckDBFile) -> None:
     warehouse.execute("alter table raw_data.user_event alter datestamp type date")
     built.evaluate()
     warehouse.execute("alter table raw_data.user_event alter datestamp type varchar")

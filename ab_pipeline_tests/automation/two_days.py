@@ -18,6 +18,11 @@ def add_two_days(warehouse: DbtWarehouse) -> None:
         warehouse.execute(EVENT, [day])
 
 
+def build_two_days(warehouse: DbtWarehouse) -> None:
+    add_two_days(warehouse)
+    warehouse.refresh()
+
+
 def reason(daemon: Daemon) -> str:
     """Why the tick requests nothing."""
     result = daemon.evaluate()

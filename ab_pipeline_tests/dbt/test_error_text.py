@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ab_pipeline.dbt.error_text import NodeError, node_errors
+from ab_pipeline.dbt.error_text import NodeError, is_passing_failure, node_errors
 
 HEAD = (
     "dagster_dbt.errors.DagsterDbtCliRuntimeError: The dbt CLI process with command\n\n`build --select a`\n\n"
@@ -58,3 +58,13 @@ def test_each_failed_node_has_its_own_lines() -> None:
 
 def test_another_text_has_no_nodes() -> None:
     assert node_errors("RuntimeError: Failure in model b") == []
+
+
+CONFLICT = "Failure in model a (models/a.sql)\n\n  Database Error in model a (models/a.sql)\n  1023\n"
+DISK_FULL = "Failure in model b (models/b.sql)\n\n  Database Error in model b (models/b.sql)\n  Disk Full\n"
+
+
+def test_a_build_passes_if_each_of_its_errors_does() -> None:
+    assert is_passing_failure(HEAD + CONFLICT)
+    assert not is_passing_failure(HEAD + CONFLICT + "\n" + DISK_FULL)
+    assert not is_passing_failure("RuntimeError: 1023")

@@ -1,27 +1,40 @@
-"""Fixtures of the tests that run dbt."""
+"""Fixtures of the tests that run dbt: on DuckDB and on the stand-in for Redshift, each test written once.
+
+Tests of the file itself (its lock, its damage, a writer that is killed) take `duckdb_file` and have no second run.
+"""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
-from ab_pipeline_tests.integration.history import add_history
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, RedshiftDatabase
+from ab_pipeline_tests.integration.history import build_history
+from ab_pipeline_tests.redshift.server import Redshift
 
 
 @pytest.fixture(scope="session")
-def copy_of_the_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("history") / "warehouse.duckdb"
+def target_path_of_redshift(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt_on_redshift")
 
 
 @pytest.fixture
-def history(warehouse: DbtWarehouse, copy_of_the_history: Path) -> DbtWarehouse:
+def redshift_database(redshift: Redshift, target_path_of_redshift: Path) -> RedshiftDatabase:
+    """Empty raw tables on the stand-in."""
+    database = RedshiftDatabase(target_path_of_redshift, redshift)
+    database.create_raw_tables()
+    return database
+
+
+@pytest.fixture(params=["duckdb_file", "redshift_database"], ids=["local", "redshift"])
+def warehouse(request: pytest.FixtureRequest) -> DbtWarehouse:
+    """Empty raw tables on either target."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def history(warehouse: DbtWarehouse) -> DbtWarehouse:
     """Four days that are built: once, and copied for each test."""
-    if not copy_of_the_history.exists():
-        add_history(warehouse)
-        warehouse.refresh()
-        shutil.copy(warehouse.path, copy_of_the_history)
-    shutil.copy(copy_of_the_history, warehouse.path)
+    warehouse.restore("history", build_history)
     return warehouse

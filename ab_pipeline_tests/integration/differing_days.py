@@ -6,16 +6,15 @@ from datetime import date
 
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 
-_RAW_DAYS = """
-    select cast(datestamp as date) as day, count(*) as num_of_events,
-        cast(sum(hash(hash(user_id, datestamp, item_id, clicked, purchased, paidamount))) as varchar) as signature
-    from raw_data.user_event group by 1
-"""
+_EVENT = ("user_id", "datestamp", "item_id", "clicked", "purchased", "paidamount")
 _BUILT_DAYS = "select datestamp, num_of_events, signature from analytics.built_day"
 
 
 def differing_days(warehouse: DbtWarehouse) -> list[date]:
     """Days whose events are not those that the daily table was built from. Rows without a day need no asking."""
-    one_way, other_way = f"({_RAW_DAYS}) except ({_BUILT_DAYS})", f"({_BUILT_DAYS}) except ({_RAW_DAYS})"
-    rows = warehouse.execute(f"select distinct day from (({one_way}) union all ({other_way})) as difference(day)")
-    return [day for (day,) in rows if day]
+    with warehouse.session() as session:
+        raw_days = (
+            f"select cast(datestamp as date), count(*), {session.signature(_EVENT)} from raw_data.user_event group by 1"
+        )
+        differing = set(session.rows(raw_days)) ^ set(session.rows(_BUILT_DAYS))
+    return sorted({day for day, *_ in differing if day})

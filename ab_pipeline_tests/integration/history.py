@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
@@ -11,13 +12,19 @@ JAN_1, JAN_2, JAN_3, JAN_4, JAN_5 = (date(2025, 1, day) for day in range(1, 6))
 ALL_DAYS = (JAN_1, JAN_2, JAN_3, JAN_4)
 
 
-def add_history(warehouse: DbtWarehouse) -> None:
+def add_history(warehouse: DbtWarehouse, users: Iterable[int] = (1, 2)) -> None:
     """Each user has one item a day, clicked and bought for 100."""
-    for user in (1, 2):
-        warehouse.execute("insert into raw_data.user_variant values (?, 'checkout_control', null)", [user])
-        warehouse.execute("insert into raw_data.user_metadata values (?, '18-24', 'f', '2025-01-01')", [user])
-        for day in ALL_DAYS:
-            warehouse.execute("insert into raw_data.user_event values (?, ?, 7, 1, 1, 100)", [user, day])
+    with warehouse.connect() as connection:
+        for user in users:
+            connection.execute("insert into raw_data.user_variant values (?, 'checkout_control', null)", [user])
+            connection.execute("insert into raw_data.user_metadata values (?, '18-24', 'f', '2025-01-01')", [user])
+            for day in ALL_DAYS:
+                connection.execute("insert into raw_data.user_event values (?, ?, 7, 1, 1, 100)", [user, day])
+
+
+def build_history(warehouse: DbtWarehouse) -> None:
+    add_history(warehouse)
+    warehouse.refresh()
 
 
 def add_one_cent(warehouse: DbtWarehouse, *days: date) -> None:

@@ -74,7 +74,8 @@ class RawChanges(RuleBasedStateMachine):
     @rule(rows=st.lists(events, min_size=1, max_size=4))
     def events_arrive(self, rows: list[Event]) -> None:
         with self.warehouse.connect() as connection:
-            connection.executemany("insert into raw_data.user_event values (?, ?, ?, ?, ?, ?)", rows)
+            for row in rows:
+                connection.execute("insert into raw_data.user_event values (?, ?, ?, ?, ?, ?)", row)
         for row in rows:
             self.day_changed(row[1])
 
@@ -86,7 +87,7 @@ class RawChanges(RuleBasedStateMachine):
         self.day_changed(event[1])
         self.warehouse.execute(
             "update raw_data.user_event set (user_id, datestamp, item_id, clicked, purchased, paidamount)"
-            " = (?, ?, ?, ?, ?, ?) where rowid = ?",
+            f" = (?, ?, ?, ?, ?, ?) where {self.warehouse.row_id} = ?",
             [*event, row[0]],
         )
 
@@ -95,7 +96,7 @@ class RawChanges(RuleBasedStateMachine):
     def an_event_is_deleted(self, position: int) -> None:
         row = self.pick("user_event", position)
         self.day_changed(row[2])
-        self.warehouse.execute("delete from raw_data.user_event where rowid = ?", [row[0]])
+        self.warehouse.execute(f"delete from raw_data.user_event where {self.warehouse.row_id} = ?", [row[0]])
 
     @rule(day=days)
     def a_day_is_emptied(self, day: date) -> None:
@@ -120,7 +121,8 @@ class RawChanges(RuleBasedStateMachine):
     @rule(position=positions)
     def metadata_is_deleted(self, position: int) -> None:
         self.change_dimensions(
-            "delete from raw_data.user_metadata where rowid = ?", [self.pick("user_metadata", position)[0]]
+            f"delete from raw_data.user_metadata where {self.warehouse.row_id} = ?",
+            [self.pick("user_metadata", position)[0]],
         )
 
     @rule(user=users, variant=variants, copies=st.sampled_from([1, 1, 2]))
@@ -136,7 +138,8 @@ class RawChanges(RuleBasedStateMachine):
     @rule(position=positions)
     def an_assignment_is_deleted(self, position: int) -> None:
         self.change_dimensions(
-            "delete from raw_data.user_variant where rowid = ?", [self.pick("user_variant", position)[0]]
+            f"delete from raw_data.user_variant where {self.warehouse.row_id} = ?",
+            [self.pick("user_variant", position)[0]],
         )
 
     def change_dimensions(self, sql: str, parameters: list[Any]) -> None:
@@ -148,5 +151,6 @@ class RawChanges(RuleBasedStateMachine):
 
     def pick(self, table: str, position: int) -> tuple[Any, ...]:
         """The row id and columns of some row."""
-        rows = self.warehouse.execute(f"select rowid, * from raw_data.{table} order by rowid")
+        row_id = self.warehouse.row_id
+        rows = self.warehouse.execute(f"select {row_id}, * from raw_data.{table} order by {row_id}")
         return rows[position % len(rows)]

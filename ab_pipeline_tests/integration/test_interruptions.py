@@ -10,56 +10,58 @@ import time
 
 import pytest
 
-from ab_pipeline_tests.dbt_warehouse import DbtError, DbtWarehouse
-from ab_pipeline_tests.integration.history import is_as_mandated
+from ab_pipeline_tests.dbt_warehouse import DbtError, DuckDBFile
+from ab_pipeline_tests.integration.history import add_history, is_as_mandated
 from ab_pipeline_tests.mandated import BUILT_TABLE, MANDATED_SELECT, num_of_differences
 
 ANALYTICS = ("run", "--select", "analytics_variant_user_daily", "--log-level", "info")
 MILLION = 1_000_000
 
 
-def test_a_file_that_another_process_has_open_is_named(history: DbtWarehouse) -> None:
-    hold = f"import duckdb, time; c = duckdb.connect({str(history.path)!r}); print('open', flush=True); time.sleep(60)"
+def test_a_file_that_another_process_has_open_is_named(duckdb_file: DuckDBFile) -> None:
+    add_history(duckdb_file)
+    path = duckdb_file.path
+    hold = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         holder.stdout.readline()
         try:
-            with pytest.raises(DbtError, match=f"(?s)Could not set lock on file.*{history.path}.*PID {holder.pid}"):
-                history.refresh()
+            with pytest.raises(DbtError, match=f"(?s)Could not set lock on file.*{path}.*PID {holder.pid}"):
+                duckdb_file.refresh()
         finally:
             holder.kill()
-    history.refresh()
-    assert is_as_mandated(history)
+    duckdb_file.refresh()
+    assert is_as_mandated(duckdb_file)
 
 
-def test_a_file_that_is_not_a_duckdb_file_is_named_and_left_as_it_is(warehouse: DbtWarehouse) -> None:
-    warehouse.path.write_text("not a database" * 1000)
-    with pytest.raises(DbtError, match=f"{warehouse.path}.*not a valid DuckDB database file"):
-        warehouse.refresh()
-    assert warehouse.path.read_text().startswith("not a database")
+def test_a_file_that_is_not_a_duckdb_file_is_named_and_left_as_it_is(duckdb_file: DuckDBFile) -> None:
+    duckdb_file.path.write_text("not a database" * 1000)
+    with pytest.raises(DbtError, match=f"{duckdb_file.path}.*not a valid DuckDB database file"):
+        duckdb_file.refresh()
+    assert duckdb_file.path.read_text().startswith("not a database")
 
 
 @pytest.fixture
-def large_history(warehouse: DbtWarehouse) -> DbtWarehouse:
+def large_history(duckdb_file: DuckDBFile) -> DuckDBFile:
     """Built from a few million events, so that a build takes long enough to be hit in the middle."""
-    warehouse.execute(
+    duckdb_file.execute(
         f"""
         insert into raw_data.user_event
         select i % 20011, timestamp '2025-01-01' + to_minutes(i % 14400), i % 97, i % 3 = 0, i % 5 = 0, i % 700
         from range({3 * MILLION}) as events(i)
         """
     )
-    warehouse.execute("insert into raw_data.user_variant select i, 'v' || i % 4, null from range(20011) as users(i)")
-    warehouse.execute(
+    duckdb_file.execute("insert into raw_data.user_variant select i, 'v' || i % 4, null from range(20011) as users(i)")
+    duckdb_file.execute(
         "insert into raw_data.user_metadata select i, '18-24', 'f', '2025-01-01' from range(20011) as users(i)"
     )
-    warehouse.refresh()
-    return warehouse
+    duckdb_file.refresh()
+    return duckdb_file
 
 
 @pytest.mark.parametrize("full_refresh", [(), ("--full-refresh",)], ids=["window", "full_refresh"])
 def test_a_killed_build_leaves_the_old_table_and_the_next_repairs_it(
-    large_history: DbtWarehouse, monkeypatch: pytest.MonkeyPatch, full_refresh: tuple[str, ...]
+    large_history: DuckDBFile, monkeypatch: pytest.MonkeyPatch, full_refresh: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("AB_PIPELINE_LOOKBACK_DAYS", "30")
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
@@ -83,7 +85,7 @@ def test_a_killed_build_leaves_the_old_table_and_the_next_repairs_it(
             assert num_of_differences(connection, BUILT_TABLE, MANDATED_SELECT) == 0
 
 
-def test_a_full_disk_fails_the_build_and_the_next_repairs_it(large_history: DbtWarehouse) -> None:
+def test_a_full_disk_fails_the_build_and_the_next_repairs_it(large_history: DuckDBFile) -> None:
     large_history.execute("update raw_data.user_event set paidamount = paidamount + 1")
     process = large_history.start_dbt(*ANALYTICS, "--full-refresh")
     wait_until_analytics_starts(process)
@@ -97,7 +99,7 @@ def test_a_full_disk_fails_the_build_and_the_next_repairs_it(large_history: DbtW
         assert num_of_differences(connection, BUILT_TABLE, MANDATED_SELECT) == 0
 
 
-def seconds_in_analytics(warehouse: DbtWarehouse, arguments: tuple[str, ...]) -> float:
+def seconds_in_analytics(warehouse: DuckDBFile, arguments: tuple[str, ...]) -> float:
     process = warehouse.start_dbt(*ANALYTICS, *arguments)
     started = wait_until_analytics_starts(process)
     process.communicate(timeout=120)
@@ -105,7 +107,7 @@ def seconds_in_analytics(warehouse: DbtWarehouse, arguments: tuple[str, ...]) ->
     return time.monotonic() - started
 
 
-def kill_in_analytics(warehouse: DbtWarehouse, arguments: tuple[str, ...], *, after: float) -> None:
+def kill_in_analytics(warehouse: DuckDBFile, arguments: tuple[str, ...], *, after: float) -> None:
     process = warehouse.start_dbt(*ANALYTICS, *arguments)
     wait_until_analytics_starts(process)
     time.sleep(after)

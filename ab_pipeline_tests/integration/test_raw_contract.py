@@ -10,33 +10,40 @@ from ab_pipeline_tests.integration.history import add_history, is_as_mandated
 EVENT, VARIANT, METADATA = "raw_data.user_event", "raw_data.user_variant", "raw_data.user_metadata"
 
 
+def retyped(table: str, column: str, type_: str) -> str:
+    """By a new column, since not every type can be made of every other."""
+    return f"alter table {table} drop column {column}; alter table {table} add column {column} {type_}"
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (f"drop table {EVENT}", f"{EVENT} does not exist: create it, or load it with `ab-pipeline load user_event"),
         (f"drop table {METADATA}", f"{METADATA} does not exist"),
-        (f"alter table {EVENT} drop item_id", f"{EVENT}.item_id is missing (integer); the table has user_id, "),
-        (f"alter table {EVENT} alter user_id type bigint", f"{EVENT}.user_id is bigint, expected integer"),
-        (f"alter table {VARIANT} alter user_id type bigint", f"{VARIANT}.user_id is bigint, expected integer"),
-        (f"alter table {EVENT} alter datestamp type date", f"{EVENT}.datestamp is date, expected timestamp"),
+        (f"alter table {EVENT} drop item_id", rf"{EVENT}.item_id is missing \(integer\); the table has user_id, "),
+        (retyped(EVENT, "user_id", "bigint"), f"{EVENT}.user_id is bigint, expected integer"),
+        (retyped(VARIANT, "user_id", "bigint"), f"{VARIANT}.user_id is bigint, expected integer"),
+        (retyped(EVENT, "datestamp", "date"), f"{EVENT}.datestamp is date, expected timestamp"),
         (
-            f"alter table {EVENT} alter datestamp type timestamptz",
+            retyped(EVENT, "datestamp", "timestamptz"),
             f"{EVENT}.datestamp is timestamp with time zone, expected timestamp",
         ),
-        (f"alter table {EVENT} alter clicked type boolean", f"{EVENT}.clicked is boolean, expected integer"),
-        (f"alter table {EVENT} alter paidamount type double", f"{EVENT}.paidamount is double, expected integer"),
-        (f"alter table {METADATA} alter age type integer", f"{METADATA}.age is integer, expected varchar"),
+        (retyped(EVENT, "clicked", "boolean"), f"{EVENT}.clicked is boolean, expected integer"),
         (
-            f"alter table {VARIANT} alter assigned_at type varchar",
-            f"{VARIANT}.assigned_at is character varying(256), expected timestamp",
+            retyped(EVENT, "paidamount", "double precision"),
+            f"{EVENT}.paidamount is double( precision)?, expected integer",
+        ),
+        (retyped(METADATA, "age", "integer"), f"{METADATA}.age is integer, expected varchar"),
+        (
+            retyped(VARIANT, "assigned_at", "varchar(256)"),
+            rf"{VARIANT}.assigned_at is character varying\(256\), expected timestamp",
         ),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(warehouse: DbtWarehouse, change: str, sentence: str) -> None:
     warehouse.execute(change)
-    with pytest.raises(DbtError) as refusal:
+    with pytest.raises(DbtError, match=sentence):
         warehouse.refresh()
-    assert sentence in str(refusal.value)
     assert warehouse.execute("select table_name from information_schema.tables where table_schema = 'analytics'") == []
 
 
@@ -49,7 +56,7 @@ def test_everything_that_is_wrong_is_named_at_once(warehouse: DbtWarehouse) -> N
 
 def test_narrower_integers_wider_texts_and_more_columns_are_welcome(warehouse: DbtWarehouse) -> None:
     add_history(warehouse)
-    warehouse.execute(f"alter table {EVENT} alter clicked type tinyint")
+    warehouse.execute(f"alter table {EVENT} alter clicked type smallint")
     warehouse.execute(f"alter table {METADATA} alter age type text")
     warehouse.execute(f"alter table {EVENT} add column page varchar")
     warehouse.refresh()
@@ -61,7 +68,8 @@ def test_a_view_may_take_the_place_of_a_raw_table(warehouse: DbtWarehouse) -> No
     warehouse.execute(f"alter table {EVENT} alter user_id type bigint")
     warehouse.execute(f"alter table {EVENT} rename to landed")
     warehouse.execute(
-        f"create view {EVENT} as select * replace (cast(user_id as integer) as user_id) from raw_data.landed"
+        f"create view {EVENT} as select cast(user_id as integer) as user_id, datestamp, item_id, clicked, purchased,"
+        " paidamount from raw_data.landed"
     )
     warehouse.refresh()
     assert is_as_mandated(warehouse)

@@ -62,7 +62,7 @@ def test_empty_raw_tables_build_empty_tables(warehouse: DbtWarehouse) -> None:
     warehouse.refresh()
     warehouse.refresh()
     warehouse.refresh(days(JAN_1, JAN_2))
-    assert warehouse.execute("from analytics.analytics_variant_user_daily") == []
+    assert warehouse.execute("select * from analytics.analytics_variant_user_daily") == []
     add_history(warehouse)
     warehouse.refresh()
     assert is_as_mandated(warehouse)
@@ -137,30 +137,33 @@ def test_a_window_that_ends_before_it_starts_is_refused(history: DbtWarehouse) -
 # Rows outside the window
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "update raw_data.user_metadata set age = '35-44' where user_id = 1",
-        "update raw_data.user_metadata set age = null where user_id = 1",
-        "insert into raw_data.user_metadata values (1, '18-24', 'm', '2025-02-01')",
-        "delete from raw_data.user_metadata where user_id = 1",
-        "update raw_data.user_variant set variant_id = 'search_new' where user_id = 1",
-        "insert into raw_data.user_variant values (1, 'search_new', null)",
-        "insert into raw_data.user_variant values (1, 'checkout_control', null)",
-        "insert into raw_data.user_variant values (1, null, null)",
-        "delete from raw_data.user_variant where user_id = 1",
-    ],
+CHANGES_OF_A_USER = (
+    "update raw_data.user_metadata set age = '35-44' where user_id = ?",
+    "update raw_data.user_metadata set age = null where user_id = ?",
+    "insert into raw_data.user_metadata values (?, '18-24', 'm', '2025-02-01')",
+    "delete from raw_data.user_metadata where user_id = ?",
+    "update raw_data.user_variant set variant_id = 'search_new' where user_id = ?",
+    "insert into raw_data.user_variant values (?, 'search_new', null)",
+    "insert into raw_data.user_variant values (?, 'checkout_control', null)",
+    "insert into raw_data.user_variant values (?, null, null)",
+    "delete from raw_data.user_variant where user_id = ?",
 )
-def test_a_changed_user_is_written_again_on_every_day_and_nobody_else(history: DbtWarehouse, change: str) -> None:
-    history.execute("update analytics.analytics_variant_user_daily set num_of_clicks = -1")
-    history.execute(change)
-    history.refresh(days(JAN_4, JAN_5))
-    untouched = history.execute(
+
+
+def test_changed_users_are_written_again_on_every_day_and_nobody_else(warehouse: DbtWarehouse) -> None:
+    unchanged = len(CHANGES_OF_A_USER)
+    add_history(warehouse, users=range(unchanged + 1))
+    warehouse.refresh()
+    warehouse.execute("update analytics.analytics_variant_user_daily set num_of_clicks = -1")
+    for user, change in enumerate(CHANGES_OF_A_USER):
+        warehouse.execute(change, [user])
+    warehouse.refresh(days(JAN_4, JAN_5))
+    untouched = warehouse.execute(
         "update analytics.analytics_variant_user_daily set num_of_clicks = 1 where num_of_clicks = -1"
         " returning user_id, datestamp"
     )
-    assert sorted(untouched) == [(2, JAN_1), (2, JAN_2), (2, JAN_3)]
-    assert is_as_mandated(history)
+    assert sorted(untouched) == [(unchanged, JAN_1), (unchanged, JAN_2), (unchanged, JAN_3)]
+    assert is_as_mandated(warehouse)
 
 
 def test_a_user_whose_metadata_comes_after_the_events_appears_in_every_built_day(history: DbtWarehouse) -> None:
@@ -201,27 +204,26 @@ def test_rows_without_a_day_are_in_every_window(history: DbtWarehouse) -> None:
 # Metadata in several rows
 
 
-@pytest.mark.parametrize(
-    ("row", "age"),
-    [
-        ("'35-44', 'f', '2024-12-31'", "18-24"),
-        ("'35-44', 'f', '2025-01-02'", "35-44"),
-        ("null, 'f', '2025-01-02'", None),
-        ("'35-44', 'f', null", "18-24"),
-        ("'35-44', 'f', '2025-01-01'", "18-24"),
-        ("'00-17', 'f', '2025-01-01'", "00-17"),
-        ("null, 'f', '2025-01-01'", "18-24"),
-    ],
+# a row beside '18-24', 'f', '2025-01-01', and the age that counts
+AGES = (
+    ("'35-44', 'f', '2024-12-31'", "18-24"),
+    ("'35-44', 'f', '2025-01-02'", "35-44"),
+    ("null, 'f', '2025-01-02'", None),
+    ("'35-44', 'f', null", "18-24"),
+    ("'35-44', 'f', '2025-01-01'", "18-24"),
+    ("'00-17', 'f', '2025-01-01'", "00-17"),
+    ("null, 'f', '2025-01-01'", "18-24"),
 )
-def test_the_newest_metadata_counts_and_of_equally_new_the_smallest(
-    history: DbtWarehouse, row: str, age: str | None
-) -> None:
-    history.execute(f"insert into raw_data.user_metadata values (1, {row})")
-    history.refresh(days(JAN_1, JAN_2))
-    assert history.execute("select distinct age from analytics.analytics_variant_user_daily where user_id = 1") == [
-        (age,)
-    ]
-    assert is_as_mandated(history)
+
+
+def test_the_newest_metadata_counts_and_of_equally_new_the_smallest(warehouse: DbtWarehouse) -> None:
+    add_history(warehouse, users=range(len(AGES)))
+    for user, (row, _) in enumerate(AGES):
+        warehouse.execute(f"insert into raw_data.user_metadata values ({user}, {row})")
+    warehouse.refresh()
+    built = warehouse.execute("select distinct user_id, age from analytics.analytics_variant_user_daily")
+    assert dict(built) == dict(enumerate(age for _, age in AGES))
+    assert is_as_mandated(warehouse)
 
 
 # Part of a refresh

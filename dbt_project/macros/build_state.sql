@@ -28,12 +28,22 @@
 {% endmacro %}
 
 
+{#- Whether any user's rows are stale, asked when the model is compiled. Where none are, its SQL does not name
+    changed_user, and no statement looks for their rows: Redshift would read the whole history to find none. -#}
+{% macro users_changed() %}
+    {%- if not execute or not _build_state_exists('built_user') -%}{{ return(true) }}{%- endif -%}
+    {{ return(run_query(_changed_users() ~ ' limit 1').rows | length > 0) }}
+{% endmacro %}
+
+
+{% macro rewrites_changed_users() %}
+    {{ return('changed_user' in (model.compiled_code or '')) }}
+{% endmacro %}
+
+
 {#- As a hook before the model it also opens the transaction, so that the model, the deletes and record_build
-    all see the same users. -#}
+    all see the same users. Who changes after the model was compiled without them waits for the next build. -#}
 {% macro find_changed_users() %}
-    {%- set users -%}
-        select user_id, variant_id, age, gender, num_of_assignments
-    {%- endset -%}
     {% if not is_incremental() %}
     drop table if exists {{ build_state('built_day') }};
     drop table if exists {{ build_state('built_user') }};
@@ -41,15 +51,26 @@
     {% endif %}
     create table if not exists {{ build_state('built_day') }} (
         datestamp date, num_of_events bigint, signature varchar(64), build_id varchar(36), built_at timestamp
-    );
+    ) {{ table_attributes('all', 'datestamp') }};
     create table if not exists {{ build_state('built_user') }} (
         user_id integer, variant_id varchar(32), age varchar(16), gender varchar(16), num_of_assignments bigint
-    );
+    ) {{ table_attributes('user_id', 'user_id') }};
     create table if not exists {{ build_state('built_dimensions') }} (
         variant_signature varchar(64), metadata_signature varchar(64)
     );
     drop table if exists changed_user;
-    create temporary table changed_user as
+    create temporary table changed_user {{ table_attributes('user_id', 'user_id') }} as
+    {{ _changed_users() }}
+    {%- if is_incremental() and not rewrites_changed_users() %}
+    limit 0
+    {%- endif %}
+{% endmacro %}
+
+
+{% macro _changed_users() %}
+    {%- set users -%}
+        select user_id, variant_id, age, gender, num_of_assignments
+    {%- endset -%}
     with
     now_there as ({{ users }} from {{ ref('dim_user') }} where has_metadata),
     built as ({{ users }} from {{ build_state('built_user') }}),
@@ -90,7 +111,7 @@
 {% macro open_build() %}
     create table if not exists {{ build_state('built_' ~ this.identifier) }} (
         num_of_rows bigint, signature varchar(64), built_at timestamp
-    )
+    ) {{ table_attributes('all') }}
 {% endmacro %}
 
 
@@ -108,7 +129,7 @@
 {#- A hook of a snapshot: it is as old as the dimension whose versions it noted. -#}
 {% macro record_snapshot(dimension) %}
     drop table if exists {{ build_state('built_' ~ this.identifier) }};
-    create table {{ build_state('built_' ~ this.identifier) }} as
+    create table {{ build_state('built_' ~ this.identifier) }} {{ table_attributes('all') }} as
     select * from {{ build_state('built_' ~ dimension) }}
 {% endmacro %}
 

@@ -18,10 +18,10 @@
         {{ column.name }} {{ column.data_type }},
         {% endfor -%}
         build_id varchar(36), built_at timestamp, change varchar(7)
-    );
+    ) {{ table_attributes('user_id', ['datestamp', 'user_id']) }};
     create table if not exists {{ build_state('rolled_back_day') }} (
         datestamp date, build_id varchar(36), rolled_back_at timestamp
-    )
+    ) {{ table_attributes('all', 'datestamp') }}
 {% endmacro %}
 
 
@@ -34,12 +34,14 @@
         (
             select {{ names }} from {{ target }}
             where {{ in_window('datestamp', 'date') }}
+            {%- if also_replaces %}
             union all
             select {{ names }} from {{ target }}
             where {{ outside_window('datestamp', 'date') }} and {{ also_replaces }}
+            {%- endif %}
         ) as replaced
     {%- endset -%}
-    create temporary table changed_day as
+    create temporary table changed_day {{ table_attributes('all') }} as
     with
     days_before as (
         select datestamp, {{ signature(columns) }} as signature from {{ replaced }}

@@ -11,10 +11,11 @@
 {%- endmacro %}
 
 {% macro redshift__signature(columns) -%}
+    {#- quoted, so that a text is not taken for a null or for two columns -#}
     coalesce(cast(sum(cast(farmfingerprint64(
-        {% for column in columns -%}
-        coalesce(cast({{ column }} as varchar), '~'){{ " || '|' || " if not loop.last }}
-        {%- endfor %}
+        {%- for column in columns -%}
+            coalesce(quote_literal(cast({{ column }} as varchar)), '-'){{ " || " if not loop.last }}
+        {%- endfor -%}
     ) as decimal(38, 0))) as varchar(64)), '')
 {%- endmacro %}
 

@@ -8,9 +8,9 @@
     {%- set target = arg_dict['target_relation'] -%}
     {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
     {%- set meta = config.get('meta', {}) -%}
-    {%- set also_replaces = meta.get('also_replaces') -%}
+    {%- set also_replaces = meta.get('also_replaces') if rewrites_changed_users() else none -%}
     {%- if meta.get('keeps_changes') -%}
-        {%- set also_replaces = (also_replaces or 'false') ~ ' and ' ~ not_rolled_back() -%}
+        {%- set also_replaces = also_replaces ~ ' and ' ~ not_rolled_back() if also_replaces else none -%}
         {%- set names = arg_dict['dest_columns'] | map(attribute='quoted') | list -%}
         {{ log_changes(target, arg_dict['temp_relation'], names, also_replaces) }}
     {%- endif %}

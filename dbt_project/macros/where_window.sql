@@ -2,7 +2,7 @@
 {% macro default__get_where_subquery(relation) %}
     {%- set where = config.get('where', '') -%}
     {%- if where == '__window__' -%}
-        {%- set where = in_window('datestamp', 'timestamp' if relation.schema == 'raw_data' else 'date') -%}
+        {%- set where = in_window('datestamp', 'timestamp' if relation.schema != target.schema else 'date') -%}
     {%- endif -%}
     {%- if not where or where == 'true' -%}
         {{ return(relation) }}

@@ -24,7 +24,7 @@ events as (
 
     select * from facts
     where {{ in_window('datestamp', 'date') }}
-    {% if is_incremental() %}
+    {% if is_incremental() and users_changed() %}
         union all
         select * from facts
         where
