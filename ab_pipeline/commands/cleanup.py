@@ -35,7 +35,7 @@ def storage() -> None:
         inventory = open_clean_up(instance, get_settings(), click.echo).measure()
         free = shutil.disk_usage(instance.root_directory).free
     _print(STORE_COLUMNS, store_rows(inventory.stores))
-    _console.print(f"{size(inventory.bytes)} in all, {len(inventory.runs):,} runs")
+    _console.print(f"{size(sum(store.bytes for store in inventory.stores))} in all, {len(inventory.runs):,} runs")
     _console.print(outlook(inventory.stores, free, inventory.at.date()))
 
 

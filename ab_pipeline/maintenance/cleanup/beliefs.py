@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from dagster import DagsterEventType, DagsterInstance, RunsFilter
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorCursor
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.execution.backfill import BulkActionStatus
@@ -83,17 +84,18 @@ def _believed_events(before: datetime) -> sa.CompoundSelect:
         .where(_EVENTS.asset_key.is_not(None), _EVENTS.dagster_event_type.in_(_BELIEVED))
         .group_by(_EVENTS.asset_key, _EVENTS.dagster_event_type, _EVENTS.partition)
     )
-    # data versions are read from the newest event that has one
-    newest_tagged = (
+    # a partition's data version is read from its newest event that has one
+    newest_version = (
         sa.select(sa.func.max(_TAGS.event_id))
         .select_from(AssetEventTagsTable.join(SqlEventLogStorageTable, _EVENTS.id == _TAGS.event_id))
-        .group_by(_TAGS.asset_key, _EVENTS.dagster_event_type, _EVENTS.partition, _TAGS.key)
+        .where(_TAGS.key == DATA_VERSION_TAG)
+        .group_by(_TAGS.asset_key, _EVENTS.dagster_event_type, _EVENTS.partition)
     )
     return sa.union(
         newest,
         newest.where(_EVENTS.timestamp < before),
-        newest_tagged,
-        newest_tagged.where(_EVENTS.timestamp < before),
+        newest_version,
+        newest_version.where(_EVENTS.timestamp < before),
         # SQLite gives the highest id again if its row is gone, and cursors are ids
         sa.select(sa.func.max(_EVENTS.id)),
     )

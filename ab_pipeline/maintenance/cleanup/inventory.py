@@ -30,6 +30,8 @@ class Store:
     """Rows of a table, or files of a folder."""
     bytes_a_day: float = 0.0
     rows_a_day: float = 0.0
+    is_cleaned: bool = True
+    """Whether a clean-up makes it smaller. What it does not, the size marks do not count."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Inventory:
 
     @property
     def bytes(self) -> int:
-        """All bytes, wherever they are."""
-        return sum(store.bytes for store in self.stores)
+        """What a clean-up makes smaller, wherever it is."""
+        return sum(store.bytes for store in self.stores if store.is_cleaned)
 
 
 def full_on(stores: tuple[Store, ...], free: int, today: date) -> date | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -53,10 +53,11 @@ class Places:
             "reports": self.reports,
             "dbt target": self.dbt_target,
             "dbt logs": self.dbt_logs,
-            **self.others,
         }
         for name, path in named.items():
             yield Tree.of(path, since).store(name)
+        for name, path in self.others.items():
+            yield replace(Tree.of(path, since).store(name), is_cleaned=False)
 
 
 @dataclass(frozen=True)

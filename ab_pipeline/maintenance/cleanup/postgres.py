@@ -30,7 +30,7 @@ _TABLES = (
 )
 # "ab_pipeline cleanup", as the key of an advisory lock
 _LOCK = 0x61625F636C65616E
-_WORTH_REWRITING = 16 * 2**20
+_WORTH_REWRITING = 2**20
 _ROW_HEADER = 28
 
 

@@ -45,9 +45,8 @@ from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 from dagster_shared.serdes import deserialize_value, serialize_value
 
-from ab_pipeline_tests.maintenance.cleanup.pipeline import DEFINITIONS
+from ab_pipeline_tests.maintenance.cleanup.pipeline import DEFINITIONS, FIRST_DAY
 
-FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 _JOBS = ("dailies", "dailies", "checks", "dailies", "checks", "flakies")
 _DAYS = 40
 _FAILED_DAYS = 3

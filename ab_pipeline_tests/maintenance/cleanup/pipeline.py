@@ -1,5 +1,7 @@
 """Assets whose runs leave all that Dagster stores: partitions, checks, failures, printed lines."""
 
+from datetime import UTC, datetime
+
 from dagster import (
     AssetCheckResult,
     AssetCheckSpec,
@@ -14,6 +16,7 @@ from dagster import (
     in_process_executor,
 )
 
+FIRST_DAY = datetime(2025, 1, 1, tzinfo=UTC)
 DAYS = DailyPartitionsDefinition("2025-01-01")
 
 
