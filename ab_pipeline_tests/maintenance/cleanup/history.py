@@ -56,7 +56,9 @@ _INDEXED = {
 
 
 @contextmanager
-def instance_at(home: Path, postgres_url: str | None = None) -> Iterator[DagsterInstance]:
+def instance_at(
+    home: Path, postgres_url: str | None = None, compute_logs_bucket: str | None = None
+) -> Iterator[DagsterInstance]:
     """The instance of a DAGSTER_HOME, on SQLite there or on PostgreSQL."""
     home.mkdir(parents=True, exist_ok=True)
     config: dict[str, Any] = {"telemetry": {"enabled": False}}
@@ -64,6 +66,9 @@ def instance_at(home: Path, postgres_url: str | None = None) -> Iterator[Dagster
         config["storage"] = {
             "postgres": {"postgres_url": postgres_url.replace("postgresql://", "postgresql+psycopg2://")}
         }
+    if compute_logs_bucket:
+        manager = {"module": "dagster_aws.s3.compute_log_manager", "class": "S3ComputeLogManager"}
+        config["compute_logs"] = {**manager, "config": {"bucket": compute_logs_bucket, "local_dir": str(home / "logs")}}
     (home / "dagster.yaml").write_text(json.dumps(config))
     with DagsterInstance.from_config(str(home)) as instance:
         yield instance
