@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.ticks import latencies, tick_costs
@@ -97,6 +98,18 @@ def latency(folder: Path, runs: int) -> None:
     )
 
 
+def cleanup(folder: Path, runs: int) -> None:
+    """A clean-up of 1,000 Dagster runs to a tenth; once, whatever the number of timings."""
+    del runs
+    for done in clean_up_to_a_tenth(folder, 1_000):
+        print(
+            f"Clean-up on {done.storage}: {done.removed} of {done.removed + done.left} runs in {done.seconds:.1f} s,"
+            f" {1000 * done.seconds / done.removed:.0f} ms a run;"
+            f" {done.bytes_before / 1e6:.0f} MB before, {done.bytes_after / 1e6:.0f} MB after",
+            flush=True,
+        )
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b1": b1,
     "b2": b2,
@@ -104,6 +117,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b4": b4,
     "ticks": ticks,
     "latency": latency,
+    "cleanup": cleanup,
 }
 
 

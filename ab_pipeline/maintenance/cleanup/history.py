@@ -50,15 +50,14 @@ def picture(measured: Sequence[Measured]) -> str:
     import vl_convert
 
     rows = [
-        {"time": each.at.isoformat(), "GB": each.bytes / 1e9, "measured": f"{each.when} a clean-up"}
-        for each in measured
+        {"time": each.at.isoformat(), "bytes": each.bytes, "measured": f"{each.when} a clean-up"} for each in measured
     ]
     chart = (
         alt.Chart(alt.Data(values=rows), width=640, height=240, title="Dagster's storage")
         .mark_line(point=True)
         .encode(
             x=alt.X("time:T", title=None, axis=alt.Axis(format="%d %b %H:%M", labelAngle=0, tickCount=6)),
-            y=alt.Y("GB:Q", scale=alt.Scale(zero=True)),
+            y=alt.Y("bytes:Q", scale=alt.Scale(zero=True), axis=alt.Axis(format="~s")),
             color=alt.Color("measured:N", title=None, sort=["before a clean-up", "after a clean-up"]),
         )
     )
