@@ -69,5 +69,6 @@ def _instance(folder: Path, storage: str) -> Iterator[DagsterInstance]:
         with instance_at(folder / "home") as instance:
             yield instance
     else:
+        (folder / "server").mkdir(parents=True)
         with postgres_server(folder / "server") as url, instance_at(folder / "home", url) as instance:
             yield instance
