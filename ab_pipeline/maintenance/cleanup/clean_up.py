@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 
 from dagster import RunsFilter
+from dagster._core.storage.dagster_run import RunRecord
 
 from ab_pipeline.automation.alert_file import AlertFile
 from ab_pipeline.maintenance.cleanup.archive import Archive
@@ -115,7 +116,10 @@ class CleanUp:
         """Archive the runs of a day, then remove them: the record last, so that a killed clean-up finds them again."""
         run_ids = [run.run_id for run in runs]
         assert runs[0].ended_at
-        size = self.archive.add(runs[0].ended_at.date(), run_ids, self._story)
+        # but those that somebody has deleted meanwhile
+        records = self.dagster.instance.get_run_records(RunsFilter(run_ids=run_ids))
+        by_id = {record.dagster_run.run_id: record for record in records}
+        size = self.archive.add(runs[0].ended_at.date(), list(by_id), lambda run_id: self._story(by_id[run_id]))
         for start in range(0, len(run_ids), _RUNS_AT_ONCE):
             batch = run_ids[start : start + _RUNS_AT_ONCE]
             self.dagster.tables.delete_events(batch, self._beliefs)
@@ -125,8 +129,7 @@ class CleanUp:
                 self.dagster.tables.delete_run(run_id)
         return f"{len(runs):,} archived in {size:,} bytes and removed"
 
-    def _story(self, run_id: str) -> Story:
-        [record] = self.dagster.instance.get_run_records(RunsFilter(run_ids=[run_id]))
+    def _story(self, record: RunRecord) -> Story:
         return read_story(self.dagster.instance, self.dagster.engine, record)
 
     def _remove_files(self, run_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -37,7 +37,8 @@ class Story:
 
     def to_line(self) -> str:
         """One line of JSON; the run's id comes first."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        # dataclasses.asdict would copy every value of every event
+        return json.dumps({**vars(self), "logs": [vars(log) for log in self.logs]}, separators=(",", ":"))
 
     @classmethod
     def from_line(cls, line: str) -> Self:
