@@ -103,6 +103,17 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _archive_outlives_runs(self) -> Self:
+        by_name = {**days_by_name(self.cleanup_keep_days_by_status), **days_by_name(self.cleanup_keep_days_by_job)}
+        longest = max([self.cleanup_keep_days, *by_name.values()])
+        if self.archive_keep_days <= longest:
+            raise ValueError(
+                f"{ENV_PREFIX}ARCHIVE_KEEP_DAYS={self.archive_keep_days}: runs that are kept {longest} days would never"
+                " be in the archive; both count from a run's end"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _redshift_needs_credentials(self) -> Self:
         if self.target == "redshift":
             names = ("redshift_host", "redshift_database", "redshift_user", "redshift_password")

@@ -130,6 +130,14 @@ def test_size_marks_are_two_and_in_order(start: str, stop: str, monkeypatch: pyt
         load_settings()
 
 
+def test_the_archive_outlives_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_ARCHIVE_KEEP_DAYS", "90")
+    with pytest.raises(SettingsError, match="runs that are kept 90 days would never be in the archive"):
+        load_settings()
+    monkeypatch.setenv("AB_PIPELINE_ARCHIVE_KEEP_DAYS", "91")
+    assert load_settings().archive_keep_days == 91
+
+
 def test_a_policy_is_read_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     from ab_pipeline.maintenance.cleanup.policy import Policy
 
