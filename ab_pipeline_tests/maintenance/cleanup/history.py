@@ -83,7 +83,8 @@ def make_history(instance: DagsterInstance, runs: int, now: datetime, days: int 
     spacing = timedelta(days=days) / runs
     for number in range(runs):
         job = _JOBS[number % len(_JOBS)]
-        day = FIRST_DAY + timedelta(days=number % (_FAILED_DAYS if job == "flakies" else _DAYS))
+        # the last attempts of some partitions failed long ago
+        day = FIRST_DAY + timedelta(days=number // len(_JOBS) % _FAILED_DAYS if job == "flakies" else number % _DAYS)
         copies.add(real[job], now - spacing * (runs - number), f"{day:%Y-%m-%d}")
     copies.write()
     add_instigators(instance, now)
