@@ -7,9 +7,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from ab_pipeline.commands.changes import changes
+from ab_pipeline.commands.cleanup import archive, cleanup, storage
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.commands.smoke import smoke
+from ab_pipeline.maintenance.cleanup.errors import CleanupError
+from ab_pipeline.maintenance.object_store import StoreError
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
@@ -30,7 +33,7 @@ class _PlainErrors(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, WarehouseError, LoadError, RollbackError) as error:
+        except (SettingsError, WarehouseError, LoadError, RollbackError, CleanupError, StoreError) as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             # `| head`: click knows what to do
@@ -45,7 +48,7 @@ def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-for command in (sample, late_rows, changes, diff, rollback, smoke):
+for command in (sample, late_rows, changes, diff, rollback, smoke, storage, cleanup, archive):
     main.add_command(command)
 
 

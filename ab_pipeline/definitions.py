@@ -14,6 +14,7 @@ from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
 from ab_pipeline.dbt.project import load_lineage, load_project
+from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
 from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_schedule
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import get_settings
@@ -45,6 +46,7 @@ _snapshots = define_asset_job(
 _freshness = define_asset_job(
     "freshness", AssetSelection.checks(*_freshness_checks), description="Ask whether raw rows and days are late."
 )
+_cleanup = cleanup_job(_settings)
 _raw_changes = RawChanges(_settings, warehouse_of(_settings), _warehouse_assets)
 # DuckDB keeps itself in order
 _upkeep = [table_upkeep_job(warehouse_of(_settings), WAREHOUSE_POOL)] if _settings.target == "redshift" else []
@@ -52,11 +54,12 @@ _upkeep = [table_upkeep_job(warehouse_of(_settings), WAREHOUSE_POOL)] if _settin
 defs = Definitions(
     assets=[*raw_assets(_manifest, _translator), _warehouse_assets],
     asset_checks=_freshness_checks,
-    jobs=[_refresh, _snapshots, _freshness, *_upkeep],
+    jobs=[_refresh, _snapshots, _freshness, _cleanup, *_upkeep],
     sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
         *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness),
+        cleanup_schedule(_settings, _cleanup),
         *(table_upkeep_schedule(upkeep, _settings) for upkeep in _upkeep),
     ],
     # a run is one step: a process for it would only import everything again

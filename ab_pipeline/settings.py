@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +18,7 @@ ENV_PREFIX = "AB_PIPELINE_"
 
 _IDENTIFIER = r"^[a-z_][a-z0-9_]{0,126}$"
 _READERS = r"^\s*((user|group|role):[\w.@-]+(\s*,\s*|\s*$))*$"
+_FINISHED_STATUSES = ("SUCCESS", "FAILURE", "CANCELED")
 
 
 class SettingsError(Exception):
@@ -70,6 +71,14 @@ class Settings(BaseSettings):
 
     raw_schema: str = Field(default="raw_data", pattern=_IDENTIFIER)
     built_schema: str = Field(default="analytics", pattern=_IDENTIFIER)
+    cleanup_keep_days: int = Field(default=30, ge=3)
+    cleanup_keep_days_by_status: str = "FAILURE=90"
+    cleanup_keep_days_by_job: str = ""
+    cleanup_min_runs_per_job: int = Field(default=10, ge=1)
+    cleanup_start_at: ByteSize | None = None
+    cleanup_stop_at: ByteSize | None = None
+    archive_location: str = "data/archive"
+    archive_keep_days: int = Field(default=400, ge=1)
 
     redshift_host: str | None = None
     redshift_port: int = Field(default=5439, ge=1, le=65535)
@@ -104,6 +113,40 @@ class Settings(BaseSettings):
     def _relative_to_the_project(cls, path: Path) -> Path:
         # dbt, Dagster and the CLI start in different folders and must open the same file.
         return PROJECT_ROOT / path.expanduser()
+
+    @field_validator("cleanup_keep_days_by_status")
+    @classmethod
+    def _days_of_finished_statuses(cls, text: str) -> str:
+        if unknown := days_by_name(text).keys() - _FINISHED_STATUSES:
+            raise ValueError(f"{', '.join(sorted(unknown))}: choose from {', '.join(_FINISHED_STATUSES)}")
+        return text
+
+    @field_validator("cleanup_keep_days_by_job")
+    @classmethod
+    def _days_of_jobs(cls, text: str) -> str:
+        days_by_name(text)
+        return text
+
+    @model_validator(mode="after")
+    def _marks_are_two_and_in_order(self) -> Self:
+        start, stop = self.cleanup_start_at, self.cleanup_stop_at
+        if (start is None) != (stop is None) or (start is not None and stop is not None and stop >= start):
+            raise ValueError(
+                f"{ENV_PREFIX}CLEANUP_START_AT={start} and {ENV_PREFIX}CLEANUP_STOP_AT={stop}:"
+                " set both, the second below the first, or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _archive_outlives_runs(self) -> Self:
+        by_name = {**days_by_name(self.cleanup_keep_days_by_status), **days_by_name(self.cleanup_keep_days_by_job)}
+        longest = max([self.cleanup_keep_days, *by_name.values()])
+        if self.archive_keep_days <= longest:
+            raise ValueError(
+                f"{ENV_PREFIX}ARCHIVE_KEEP_DAYS={self.archive_keep_days}: runs that are kept {longest} days would never"
+                " be in the archive; both count from a run's end"
+            )
+        return self
 
     @model_validator(mode="after")
     def _raw_rows_are_apart(self) -> Self:
@@ -165,6 +208,19 @@ class Settings(BaseSettings):
             for name, value in self
             if value is not None
         }
+
+
+def days_by_name(text: str) -> dict[str, int]:
+    """What `FAILURE=90, CANCELED=7` says.
+
+    Raises:
+        ValueError: it says something else, or less than three days.
+    """
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    for name, _, days in pairs:
+        if not name.strip() or not days.strip().isdecimal() or int(days) < 3:
+            raise ValueError("write NAME=DAYS, separated by commas, with three days at the least")
+    return {name.strip(): int(days) for name, _, days in pairs}
 
 
 def load_settings() -> Settings:

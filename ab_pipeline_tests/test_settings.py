@@ -45,6 +45,14 @@ def test_a_variable_that_is_set_but_empty_counts_as_not_set(monkeypatch: pytest.
         ("TIMEZONE", "../etc/passwd"),
         ("LOOKBACK_DAYS", "-1"),
         ("START_DATE", "yesterday"),
+        ("CLEANUP_KEEP_DAYS", "2"),
+        ("CLEANUP_KEEP_DAYS_BY_STATUS", "FAILED=90"),
+        ("CLEANUP_KEEP_DAYS_BY_STATUS", "FAILURE"),
+        ("CLEANUP_KEEP_DAYS_BY_JOB", "refresh=2"),
+        ("CLEANUP_KEEP_DAYS_BY_JOB", "=7"),
+        ("CLEANUP_MIN_RUNS_PER_JOB", "0"),
+        ("CLEANUP_START_AT", "much"),
+        ("ARCHIVE_KEEP_DAYS", "0"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,3 +180,31 @@ def test_dbt_alone_has_the_same_defaults() -> None:
             assert (PROJECT_ROOT / "dbt_project" / default).resolve() == expected
         else:
             assert default == ("" if expected is None else str(expected))
+
+
+@pytest.mark.parametrize(("start", "stop"), [("20GB", ""), ("", "15GB"), ("15GB", "20GB"), ("15GB", "15GB")])
+def test_size_marks_are_two_and_in_order(start: str, stop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_CLEANUP_START_AT", start)
+    monkeypatch.setenv("AB_PIPELINE_CLEANUP_STOP_AT", stop)
+    with pytest.raises(SettingsError, match="set both, the second below the first, or neither"):
+        load_settings()
+
+
+def test_the_archive_outlives_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AB_PIPELINE_ARCHIVE_KEEP_DAYS", "90")
+    with pytest.raises(SettingsError, match="runs that are kept 90 days would never be in the archive"):
+        load_settings()
+    monkeypatch.setenv("AB_PIPELINE_ARCHIVE_KEEP_DAYS", "91")
+    assert load_settings().archive_keep_days == 91
+
+
+def test_a_policy_is_read_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ab_pipeline.maintenance.cleanup.policy import Policy
+
+    monkeypatch.setenv("AB_PIPELINE_CLEANUP_KEEP_DAYS_BY_STATUS", "FAILURE=90, CANCELED=7")
+    monkeypatch.setenv("AB_PIPELINE_CLEANUP_KEEP_DAYS_BY_JOB", "freshness=5")
+    monkeypatch.setenv("AB_PIPELINE_CLEANUP_START_AT", "20GB")
+    monkeypatch.setenv("AB_PIPELINE_CLEANUP_STOP_AT", "1.5GB")
+    assert Policy.of(load_settings()) == Policy(
+        30, {"FAILURE": 90, "CANCELED": 7}, {"freshness": 5}, 10, start_at=20 * 10**9, stop_at=15 * 10**8
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.redshift import refresh_one_day
 from benchmarks.running_dagster import refresh_through_dagster_dev
@@ -106,6 +107,18 @@ def redshift(folder: Path, runs: int) -> None:  # noqa: ARG001 a count needs no 
         print(f"One day on Redshift, 100 days of history / 10 days, {what}: {ratio}", flush=True)
 
 
+def cleanup(folder: Path, runs: int) -> None:
+    """A clean-up of 1,000 Dagster runs to a tenth; once, whatever the number of timings."""
+    del runs
+    for done in clean_up_to_a_tenth(folder, 1_000):
+        print(
+            f"Clean-up on {done.storage}: {done.removed} of {done.removed + done.left} runs in {done.seconds:.1f} s,"
+            f" {1000 * done.seconds / done.removed:.0f} ms a run;"
+            f" {done.bytes_before / 1e6:.0f} MB before, {done.bytes_after / 1e6:.0f} MB after",
+            flush=True,
+        )
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b1": b1,
     "b2": b2,
@@ -114,6 +127,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "ticks": ticks,
     "latency": latency,
     "redshift": redshift,
+    "cleanup": cleanup,
 }
 
 

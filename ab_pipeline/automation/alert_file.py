@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from ab_pipeline.automation.alert import Outcome, Record
 
@@ -16,7 +20,7 @@ _READ_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class AlertFile:
-    """Lines are only ever appended."""
+    """Lines are appended, and old ones forgotten, under a lock on the file."""
 
     path: Path
 
@@ -33,10 +37,36 @@ class AlertFile:
         """Add a line, on the disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # a line that a crash cut off must not swallow this one
-        with self.path.open("ab") as file:
+        with self._locked() as file:
             file.write(b"\n" * bool(file.tell()) + json.dumps(asdict(record), default=datetime.isoformat).encode())
             file.flush()
             os.fsync(file.fileno())
+
+    def forget(self, before: datetime) -> int:
+        """Drop the lines from before a time, and those that cannot be read; their number."""
+        if not self.path.exists():
+            return 0
+        with self._locked():
+            lines = [line for line in self.path.read_bytes().splitlines() if line]
+            kept = [line for line in lines if (record := _parse(line)) and record.at >= before]
+            if len(kept) < len(lines):
+                shorter = self.path.with_name(f"{self.path.name}.new")
+                with shorter.open("wb") as file:
+                    file.write(b"\n".join(kept))
+                    file.flush()
+                    os.fsync(file.fileno())
+                shorter.replace(self.path)
+        return len(lines) - len(kept)
+
+    @contextmanager
+    def _locked(self) -> Iterator[BinaryIO]:
+        while True:
+            with self.path.open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                # or it was replaced while this one waited
+                if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                    yield file
+                    return
 
 
 def _parse(line: bytes) -> Record | None:

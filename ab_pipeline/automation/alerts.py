@@ -35,6 +35,10 @@ _OVERLAP = timedelta(minutes=1)
 # a tick that takes longer than a minute is cancelled
 _TICK_SECONDS = 30
 
+_RUN_FAILURES = "run_failure_alerts"
+_CHECK_FAILURES = "check_failure_alerts"
+ALERT_SENSORS = frozenset({_RUN_FAILURES, _CHECK_FAILURES})
+
 AlertsOf = Callable[[DagsterRun, Sequence[DagsterEvent], AssetGraph], list[Alert]]
 Deliver = Callable[[str], None]
 
@@ -68,16 +72,19 @@ def alert_sensors(settings: Settings, channel: Deliver | None = None) -> list[Se
         return alerts
 
     return [
+        alert_sensor(_RUN_FAILURES, "Reports failed runs to their owners.", [DagsterRunStatus.FAILURE], run_alerts),
         alert_sensor(
-            "run_failure_alerts", "Reports failed runs to their owners.", [DagsterRunStatus.FAILURE], run_alerts
-        ),
-        alert_sensor(
-            "check_failure_alerts",
+            _CHECK_FAILURES,
             "Reports failed asset checks to the owners of the assets.",
             [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED],
             lambda run, events, graph: check_alerts(run, events, graph, least),
         ),
     ]
+
+
+def first_unreported(cursor: str) -> datetime:
+    """The time since when ended runs are not reported for certain, by the cursor of one of the sensors."""
+    return datetime.fromisoformat(cursor) - _OVERLAP
 
 
 @dataclass(frozen=True)

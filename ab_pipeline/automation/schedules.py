@@ -23,12 +23,13 @@ FRESHNESS = "hourly_freshness"
 LATE_DATA_SWEEP = "late_data_sweep"
 SNAPSHOTS = "nightly_snapshots"
 TABLE_UPKEEP = "table_upkeep"
+CLEANUP = "nightly_cleanup"
 
 # On a laptop the data is of whenever it was made: yesterday is empty and everything is stale. The sweep is about
-# what changed, and changes are the laptop's as well.
+# what changed, and changes are the laptop's as well; and its disk fills like any other.
 _RUNNING: Mapping[str, frozenset[str]] = {
-    "local": frozenset({LATE_DATA_SWEEP}),
-    "redshift": frozenset({DAILY_REFRESH, FRESHNESS, LATE_DATA_SWEEP, SNAPSHOTS, TABLE_UPKEEP}),
+    "local": frozenset({CLEANUP, LATE_DATA_SWEEP}),
+    "redshift": frozenset({CLEANUP, DAILY_REFRESH, FRESHNESS, LATE_DATA_SWEEP, SNAPSHOTS, TABLE_UPKEEP}),
 }
 
 

@@ -1,0 +1,124 @@
+"""`ab-pipeline storage`, `cleanup` and `archive`: what Dagster keeps, removing it, and reading what was removed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+
+from ab_pipeline.settings import PROJECT_ROOT, get_settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from ab_pipeline.maintenance.cleanup.story import Story
+
+_console = Console(width=1000, soft_wrap=True, highlight=False)
+_NUMBERS = ("bytes", "runs", "of", "events", "rows", "files", "size")
+
+
+@click.command()
+def storage() -> None:
+    """What Dagster and its runs keep, how fast it grows, and when the disk is full."""
+    from ab_pipeline.maintenance.cleanup.open import open_clean_up
+    from ab_pipeline.maintenance.cleanup.show import STORE_COLUMNS, outlook, size, store_rows
+
+    with _instance() as instance:
+        inventory = open_clean_up(instance, get_settings(), click.echo).measure()
+        free = shutil.disk_usage(instance.root_directory).free
+    _print(STORE_COLUMNS, store_rows(inventory.stores))
+    _console.print(f"{size(sum(store.bytes for store in inventory.stores))} in all, {len(inventory.runs):,} runs")
+    _console.print(outlook(inventory.stores, free, inventory.at.date()))
+
+
+@click.command()
+@click.option("--apply/--dry-run", "apply", default=False, help="Do it; without, only say what would be done.")
+def cleanup(apply: bool) -> None:
+    """Archive and remove old runs, ticks, logs and files, by the settings AB_PIPELINE_CLEANUP_*."""
+    from ab_pipeline.maintenance.cleanup.open import open_clean_up
+    from ab_pipeline.maintenance.cleanup.show import PLAN_COLUMNS, kept_lines, plan_rows, summary
+
+    with _instance() as instance:
+        clean_up = open_clean_up(instance, get_settings(), click.echo)
+        report = clean_up.apply() if apply else clean_up.preview()
+    _print(PLAN_COLUMNS, plan_rows(report.plan, report.before))
+    for line in kept_lines(report.plan):
+        _console.print(line)
+    _console.print(summary(report))
+    if report.errors:
+        raise click.ClickException("\n".join(report.errors))
+
+
+@click.group()
+def archive() -> None:
+    """Runs that were removed."""
+
+
+@archive.command("list")
+def list_days() -> None:
+    """The days that have archived runs."""
+    from ab_pipeline.maintenance.cleanup.archive import open_archive
+    from ab_pipeline.maintenance.cleanup.show import size
+
+    files = open_archive(get_settings()).files()
+    _print(("runs that ended on", "size", "file"), [(str(file.day), size(file.size), file.name) for file in files])
+
+
+@archive.command()
+@click.argument("run_id")
+@click.option("--ended", type=click.DateTime(["%Y-%m-%d"]), help="Look only at the runs that ended on this day, UTC.")
+@click.option("--logs/--no-logs", default=True, help="Also what the run printed.")
+def show(run_id: str, ended: dt.datetime | None, logs: bool) -> None:
+    """The story of an archived run: its events, why it failed, and what it printed. The start of RUN_ID is enough."""
+    from ab_pipeline.maintenance.cleanup.archive import open_archive
+
+    story = open_archive(get_settings()).find(run_id, ended.date() if ended else None)
+    if not story:
+        raise click.ClickException(
+            f"no archived run has an id like {run_id}; `ab-pipeline archive list` names the days"
+        )
+    _print_story(story, logs=logs)
+
+
+def _print_story(story: Story, *, logs: bool) -> None:
+    began, ended = (dt.datetime.fromtimestamp(at, dt.UTC) for at in (story.created_at, story.ended_at))
+    click.echo(f"run {story.run_id}\njob {story.job}: {story.status}")
+    click.echo(f"created {began:%Y-%m-%d %H:%M:%S} UTC, ended {ended:%Y-%m-%d %H:%M:%S} UTC")
+    for name, value in sorted((story.run.get("tags") or {}).items()):
+        click.echo(f"{name}: {value}")
+    click.echo()
+    for line in story.lines():
+        click.echo(line)
+    for log in story.logs if logs else ():
+        for stream, text in (("stdout", log.stdout), ("stderr", log.stderr)):
+            if text:
+                click.echo(f"\n{stream} of {', '.join(log.steps)}\n{text.rstrip()}")
+
+
+@contextmanager
+def _instance() -> Iterator[DagsterInstance]:
+    # Dagster takes seconds to import, which no other command needs
+    from dagster import DagsterInstance
+
+    # what `make dev` uses
+    home = Path(os.environ.get("DAGSTER_HOME") or PROJECT_ROOT / ".dagster").expanduser().absolute()
+    if not home.is_dir():
+        raise click.ClickException(f"{home} does not exist: set DAGSTER_HOME to the folder with dagster.yaml")
+    with DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    aligned = [Column(name, justify="right" if name.split()[0] in _NUMBERS else "left") for name in columns]
+    table = Table(*aligned)
+    for row in rows:
+        table.add_row(*row)
+    _console.print(table)
