@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -46,6 +48,13 @@ class Settings(BaseSettings):
     slack_channel: str | None = None
     slack_token: SecretStr | None = None
 
+    backup_location: str = Field(default="data/backups", validate_default=True)
+    backup_keep_daily: int = Field(default=7, ge=0)
+    backup_keep_weekly: int = Field(default=4, ge=0)
+    backup_keep_monthly: int = Field(default=6, ge=0)
+    backup_warehouse: bool = False
+    backup_key: SecretStr | None = None
+
     redshift_host: str | None = None
     redshift_port: int = 5439
     redshift_database: str | None = None
@@ -66,6 +75,21 @@ class Settings(BaseSettings):
     def _relative_to_the_project(cls, path: Path) -> Path:
         # dbt, Dagster and the CLI start in different folders and must open the same file.
         return PROJECT_ROOT / path.expanduser()
+
+    @field_validator("backup_location")
+    @classmethod
+    def _folder_or_s3(cls, location: str) -> str:
+        if "://" in location and not location.startswith("s3://"):
+            raise ValueError("backups are kept in a local folder or below s3://bucket/prefix")
+        return location if location.startswith("s3://") else str(PROJECT_ROOT / Path(location).expanduser())
+
+    @field_validator("backup_key")
+    @classmethod
+    def _fernet_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()):
+            # the sentence must not show it
+            raise PydanticCustomError("secret", "it is not a key such as `ab-pipeline backup-key` prints")
+        return key
 
     @model_validator(mode="after")
     def _redshift_needs_credentials(self) -> Self:
@@ -123,4 +147,5 @@ def _sentence(problem: dict) -> str:
     if not problem["loc"]:
         return f"{message}: set it in the environment or in {PROJECT_ROOT / '.env'}."
     variable = f"{ENV_PREFIX}{str(problem['loc'][0]).upper()}"
-    return f"{variable}={problem['input']}: {message}. See .env.example."
+    value = "..." if problem["type"] == "secret" else problem["input"]
+    return f"{variable}={value}: {message}. See .env.example."
