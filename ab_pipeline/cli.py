@@ -8,6 +8,7 @@ from rich.table import Column, Table
 
 from ab_pipeline.commands.backup import backup, backup_key, backups, restore, verify
 from ab_pipeline.commands.changes import changes
+from ab_pipeline.commands.migrate_storage import migrate_storage
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.maintenance.backup.catalog import BackupError
@@ -60,7 +61,19 @@ def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-for command in (sample, late_rows, changes, diff, rollback, backup, backups, verify, restore, backup_key):
+for command in (
+    sample,
+    late_rows,
+    changes,
+    diff,
+    rollback,
+    backup,
+    backups,
+    verify,
+    restore,
+    backup_key,
+    migrate_storage,
+):
     main.add_command(command)
 
 

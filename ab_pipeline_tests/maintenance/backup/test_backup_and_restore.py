@@ -33,7 +33,7 @@ from ab_pipeline.maintenance.storage import (
     postgres_storage,
 )
 from ab_pipeline.settings import Settings, load_settings
-from ab_pipeline_tests.maintenance.backup.conftest import silent
+from ab_pipeline_tests.maintenance.conftest import silent
 from ab_pipeline_tests.maintenance.history import live_through, materialized_days
 
 

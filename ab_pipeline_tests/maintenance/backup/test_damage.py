@@ -16,7 +16,7 @@ from ab_pipeline.maintenance.backup.make import back_up
 from ab_pipeline.maintenance.backup.sealed_json import DamagedError, seal, unseal
 from ab_pipeline.maintenance.object_store import SEAL, ObjectStore, open_store
 from ab_pipeline.settings import Settings
-from ab_pipeline_tests.maintenance.backup.conftest import silent
+from ab_pipeline_tests.maintenance.conftest import silent
 
 
 @pytest.fixture
