@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ BACKUPS, KILLS = 30, 50
 
 
 def main() -> None:
+    logging.disable()
     with tempfile.TemporaryDirectory(prefix="ab-pipeline-bench-") as name:
         folder, settings = Path(name), load_settings()
         home, store = folder / "home", open_store(str(folder / "backups"))

@@ -80,6 +80,9 @@ def never_existed(storage: SqliteStorage) -> list[str]:
     logged = set()
     for shard in storage.shards():
         with closing(sqlite3.connect(shard)) as connection:
+            # a run's file is there before its tables are
+            if not connection.execute("select 1 from sqlite_master where name = 'event_logs'").fetchone():
+                continue
             logged |= set(connection.execute("select run_id, event from event_logs").fetchall())
     problems += [f"events of run {run}, which is not there" for run in {run for run, _ in indexed | logged} - set(runs)]
     problems += [f"run {run} has no events" for run in set(runs) - {run for run, _ in logged} - {newest}]
@@ -104,7 +107,7 @@ def kill_a_backup(home: Path, store: ObjectStore, dice: random.Random) -> None:
 
 
 def kill_a_restore(home: Path, store: ObjectStore, states: dict[str, Contents], dice: random.Random) -> None:
-    """Kill a process that restores one backup, then another. The state before or one of both is there, and the next completes."""
+    """Kill a process that restores one backup, then another. Each state is whole, and the next restore completes."""
     storage = SqliteStorage.below(home)
     before = sqlite_files.contents_of(storage)
     _run_and_kill(dice, _RESTORE, home, store.location, *states)

@@ -77,7 +77,8 @@ def restore(
         StorageError, StoreError: nothing was changed, or `finish` goes on.
     """
     check(manifest, destination)
-    now = f"{dt.datetime.now(dt.UTC):%Y%m%d%H%M%S}"
+    # two restores never share it: what the first replaced is not for the second to replace
+    now = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}"
     try:
         with _staging(destination.home) as staged:
             fetch(store, manifest, staged, progress)
