@@ -29,7 +29,8 @@ def _processes(home: Path) -> list[str]:
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         command = " ".join(process.info["cmdline"] or [])
-        if process.info["pid"] in not_these or "dagster" not in command:
+        # it outlives a killed run by seconds, and touches no storage
+        if process.info["pid"] in not_these or "dagster" not in command or "watch_orphans" in command:
             continue
         try:
             used = process.environ().get("DAGSTER_HOME")

@@ -115,7 +115,9 @@ def _copy_events(source: SqliteStorage, engine: Engine, done: set[str], progress
 def _events_of_run(shard: Path, index: Connection, first_free: int) -> list[Row]:
     """The events of a run in their order; then those that only the index has."""
     with _opened(shard) as connection:
-        events = _select_events(connection, None)
+        # a run's file is there before its tables are
+        is_made = connection.exec_driver_sql("select 1 from sqlite_master where name = 'event_logs'").scalar()
+        events = _select_events(connection, None) if is_made else []
     run_id = shard.name.removesuffix(".db")
     indexed = _select_events(index, run_id)
     ids = ids_of_run([row["event"] for row in events], [(row["id"], row["event"]) for row in indexed], first_free)
