@@ -6,13 +6,17 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from ab_pipeline.commands.backup import backup, backup_key, backups, restore, verify
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.cleanup import archive, cleanup, storage
+from ab_pipeline.commands.migrate_storage import migrate_storage
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.commands.smoke import smoke
-from ab_pipeline.maintenance.cleanup.errors import CleanupError
+from ab_pipeline.maintenance.backup.catalog import BackupError
+from ab_pipeline.maintenance.backup.sealed_json import DamagedError
 from ab_pipeline.maintenance.object_store import StoreError
+from ab_pipeline.maintenance.storage import StorageError
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
@@ -27,13 +31,26 @@ from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 _console = Console(width=1000, soft_wrap=True)
 
 
+_EXPECTED = (
+    SettingsError,
+    WarehouseError,
+    LoadError,
+    RollbackError,
+    BackupError,
+    CleanupError,
+    DamagedError,
+    StorageError,
+    StoreError,
+)
+
+
 class _PlainErrors(click.Group):
     """Expected errors end a command with their sentence and exit code 1, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, WarehouseError, LoadError, RollbackError, CleanupError, StoreError) as error:
+        except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             # `| head`: click knows what to do
@@ -48,7 +65,23 @@ def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-for command in (sample, late_rows, changes, diff, rollback, smoke, storage, cleanup, archive):
+for command in (
+    sample,
+    late_rows,
+    changes,
+    diff,
+    rollback,
+    backup,
+    backups,
+    verify,
+    restore,
+    backup_key,
+    migrate_storage,
+    smoke,
+    storage,
+    cleanup,
+    archive,
+):
     main.add_command(command)
 
 

@@ -14,6 +14,7 @@ from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
 from ab_pipeline.dbt.project import load_lineage, load_project
+from ab_pipeline.maintenance.backup.jobs import BACKUP, backup_definitions
 from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
 from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_schedule
 from ab_pipeline.partitions import daily_partitions
@@ -34,10 +35,12 @@ _freshness_checks = [
     raw_freshness(_project, _manifest, _translator, _settings),
 ]
 
+_backup = backup_definitions(_settings)
+
 _refresh = define_asset_job(
     REFRESH_JOB,
     # how fresh the tables are is asked by the clock: a refresh of an old day says nothing about it
-    AssetSelection.all() - AssetSelection.checks(*_freshness_checks),
+    AssetSelection.all() - AssetSelection.checks(*_freshness_checks, _backup.check),
     description="Build everything, of the days given.",
 )
 _snapshots = define_asset_job(
@@ -52,14 +55,15 @@ _raw_changes = RawChanges(_settings, warehouse_of(_settings), _warehouse_assets)
 _upkeep = [table_upkeep_job(warehouse_of(_settings), WAREHOUSE_POOL)] if _settings.target == "redshift" else []
 
 defs = Definitions(
-    assets=[*raw_assets(_manifest, _translator), _warehouse_assets],
-    asset_checks=_freshness_checks,
-    jobs=[_refresh, _snapshots, _freshness, _cleanup, *_upkeep],
+    assets=[*raw_assets(_manifest, _translator), _warehouse_assets, BACKUP],
+    asset_checks=[*_freshness_checks, _backup.check],
+    jobs=[_refresh, _snapshots, _freshness, _cleanup, *_backup.jobs, *_upkeep],
     sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
         *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness),
         cleanup_schedule(_settings, _cleanup),
+        *_backup.schedules,
         *(table_upkeep_schedule(upkeep, _settings) for upkeep in _upkeep),
     ],
     # a run is one step: a process for it would only import everything again

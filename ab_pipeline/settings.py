@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +81,12 @@ class Settings(BaseSettings):
     cleanup_stop_at: ByteSize | None = None
     archive_location: str = "data/archive"
     archive_keep_days: int = Field(default=400, ge=1)
+    backup_location: str = Field(default="data/backups", validate_default=True)
+    backup_keep_daily: int = Field(default=7, ge=0)
+    backup_keep_weekly: int = Field(default=4, ge=0)
+    backup_keep_monthly: int = Field(default=6, ge=0)
+    backup_warehouse: bool = False
+    backup_key: SecretStr | None = None
 
     redshift_host: str | None = None
     redshift_port: int = Field(default=5439, ge=1, le=65535)
@@ -156,6 +164,21 @@ class Settings(BaseSettings):
                 " may stand beside raw rows"
             )
         return self
+
+    @field_validator("backup_location")
+    @classmethod
+    def _folder_or_s3(cls, location: str) -> str:
+        if "://" in location and not location.startswith("s3://"):
+            raise ValueError("backups are kept in a local folder or below s3://bucket/prefix")
+        return location if location.startswith("s3://") else str(PROJECT_ROOT / Path(location).expanduser())
+
+    @field_validator("backup_key")
+    @classmethod
+    def _fernet_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key.get_secret_value()):
+            # the sentence must not show it
+            raise PydanticCustomError("secret", "it is not a key such as `ab-pipeline backup-key` prints")
+        return key
 
     @model_validator(mode="after")
     def _redshift_needs_credentials(self) -> Self:
@@ -253,4 +276,5 @@ def _sentence(problem: dict) -> str:
     if not problem["loc"]:
         return f"{message}: set it in the environment or in {PROJECT_ROOT / '.env'}."
     variable = f"{ENV_PREFIX}{str(problem['loc'][0]).upper()}"
-    return f"{variable}={problem['input']}: {message}. See .env.example."
+    value = "..." if problem["type"] == "secret" else problem["input"]
+    return f"{variable}={value}: {message}. See .env.example."

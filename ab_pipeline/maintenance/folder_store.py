@@ -40,8 +40,14 @@ class FolderStore:
 
     def get_file(self, name: str, path: Path) -> None:
         """Write the object to a local file."""
-        with self._explained(name):
-            shutil.copyfile(self._path(name), path)
+        source = self._path(name)
+        if not source.is_file():
+            raise ObjectMissingError(f"{source}: there is no such file")
+        try:
+            shutil.copyfile(source, path)
+        except OSError as error:
+            # either disk may be the reason
+            raise StoreError(f"{source} cannot be copied to {path}: {error.strerror or error}") from error
 
     def get_bytes(self, name: str) -> bytes:
         """The object's content."""

@@ -1,0 +1,1 @@
+"""Backups of what Dagster stores: made, listed, proved by restoring them, and restored."""

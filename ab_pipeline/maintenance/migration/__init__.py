@@ -1,0 +1,1 @@
+"""Dagster's storage moves from SQLite to PostgreSQL, whole."""

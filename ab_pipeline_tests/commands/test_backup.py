@@ -1,0 +1,81 @@
+"""`ab-pipeline backup`, `backups`, `verify`, `restore`: one sentence a step, a question before anything is replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+
+from ab_pipeline.cli import main
+from ab_pipeline.settings import ENV_PREFIX, SettingsError, get_settings, load_settings
+from ab_pipeline_tests.maintenance.history import live_through, sqlite_instance
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with sqlite_instance(tmp_path / "home") as instance:
+        live_through(instance, ["2025-01-01"])
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(f"{ENV_PREFIX}BACKUP_LOCATION", str(tmp_path / "backups"))
+    get_settings.cache_clear()
+    return tmp_path / "home"
+
+
+def _run(*arguments: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=answer)
+
+
+def test_a_backup_is_listed_verified_and_restored(home: Path) -> None:
+    assert "holds no backup" in _run("backups").output
+    assert _run("backup").exit_code == 0
+    assert "not yet" in _run("backups").output
+    assert "is verified: 1 runs and 1 partitions restored" in _run("verify").output
+    assert "UTC" in _run("backups").output
+    said = _run("restore", "--yes").output
+    assert "SQLite files equal what was backed up" in said
+    assert f"kept {home}/replaced/" in said
+
+
+def test_nothing_is_replaced_without_a_yes(home: Path) -> None:
+    _run("backup")
+    before = sorted(home.rglob("*"))
+    assert _run("restore", answer="n\n").exit_code == 1
+    assert "whose state is kept beside it" in _run("restore", "--dry-run").output
+    assert sorted(home.rglob("*")) == before
+
+
+def test_a_restore_to_another_folder_asks_nothing(tmp_path: Path) -> None:
+    _run("backup")
+    result = _run("restore", "--to", str(tmp_path / "other"))
+    assert result.exit_code == 0
+    assert (tmp_path / "other" / "history" / "runs.db").exists()
+
+
+def test_what_is_not_there_is_said_in_a_sentence() -> None:
+    assert "holds no backup: make one with `ab-pipeline backup`" in _run("verify").output
+    _run("backup")
+    assert "holds no backup yesterday: `ab-pipeline backups` lists them" in _run("restore", "yesterday").output
+    assert "gs://x is not of the form postgresql://" in _run("restore", "--to", "gs://x").output
+
+
+def test_a_damaged_backup_is_named_and_not_restored(tmp_path: Path) -> None:
+    _run("backup")
+    (archive,) = (tmp_path / "backups").glob("*/dagster.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:-1])
+    for command in (("verify",), ("verify", "--files-only"), ("restore", "--yes")):
+        result = _run(*command)
+        assert result.exit_code == 1
+        assert "is damaged: dagster.tar.gz has" in result.output
+
+
+def test_a_new_key_is_one_that_the_settings_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = _run("backup-key").output.strip()
+    Fernet(key)
+    monkeypatch.setenv(f"{ENV_PREFIX}BACKUP_KEY", key)
+    assert load_settings().backup_key
+    monkeypatch.setenv(f"{ENV_PREFIX}BACKUP_KEY", "hunter2")
+    with pytest.raises(SettingsError, match=r"AB_PIPELINE_BACKUP_KEY=\.\.\.: it is not a key") as error:
+        load_settings()
+    assert "hunter2" not in str(error.value)
