@@ -78,3 +78,5 @@ class Experiment:
     variants: tuple[Variant, ...]
     is_inferred: bool = False
     """Nobody declared it: its variants are those that no other experiment names."""
+    is_aa: bool = False
+    """Its variants get the same: a difference is a fault of the pipeline, not a finding."""
