@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from ab_pipeline.experiments.samples import NoNumberError, Sample
 
 ALPHA = 0.05
-POWER = 0.8
 _Z_ALPHA = 1.959963984540054
 _Z_POWER = 0.8416212335729143
-PLANNED_ERRORS = _Z_ALPHA + _Z_POWER
-"""An effect of so many standard errors is found with 80 % power at 5 %, two-sided."""
-_TINY = 1e-12
+_TINY = 1e-6
 _WIDEST_LOG = 20.0
 """A relative interval from a billionth to a billionfold says nothing, and soon overflows."""
 FEWEST_USERS_TO_PEEK = 100
@@ -64,10 +61,8 @@ class Comparison:
         """The variances of the logarithms of the two means by the delta method; None unless both are above zero."""
         if min(self.control.mean, self.treatment.mean) <= 0:
             return None
-        return (
-            self.control.error_variance / self.control.mean**2,
-            self.treatment.error_variance / self.treatment.mean**2,
-        )
+        control, treatment = (one.error_variance / one.mean / one.mean for one in (self.control, self.treatment))
+        return (control, treatment) if 0 < control + treatment < _WIDEST_LOG**2 else None
 
 
 def planned_test(comparison: Comparison) -> Inference:
@@ -87,7 +82,7 @@ def planned_test(comparison: Comparison) -> Inference:
     log_errors = comparison.log_errors()
     return Inference(
         _around(comparison.effect, half_width(errors)),
-        _ratio_interval(comparison, half_width(log_errors)) if log_errors and sum(log_errors) else None,
+        _ratio_interval(comparison, half_width(log_errors)) if log_errors else None,
         p_value,
     )
 
@@ -104,14 +99,12 @@ def always_valid(comparison: Comparison, minimum_effect: float) -> Inference:
     if min(comparison.control.users, comparison.treatment.users) < FEWEST_USERS_TO_PEEK:
         raise NoNumberError(f"a variant has fewer than {FEWEST_USERS_TO_PEEK} users, too few to peek")
     planned = minimum_effect * abs(comparison.control.mean)
-    if not planned:
-        raise NoNumberError("the control's mean is zero, so the planned relative effect has no size")
-    information = sample_size_times_rho_squared(comparison.standard_error, planned)
+    information = sequence_information(_n_over_planned(planned, comparison.standard_error))
     log_errors = comparison.log_errors()
     relative = None
-    if log_errors and sum(log_errors):
+    if log_errors:
         log_error = math.sqrt(sum(log_errors))
-        log_information = sample_size_times_rho_squared(log_error, math.log1p(minimum_effect))
+        log_information = sequence_information(_n_over_planned(math.log1p(minimum_effect), log_error))
         relative = _ratio_interval(comparison, sequence_half_width(log_error, log_information))
     squared = comparison.effect**2 / comparison.error_variance
     return Inference(
@@ -122,33 +115,34 @@ def always_valid(comparison: Comparison, minimum_effect: float) -> Inference:
     )
 
 
-def sample_size_times_rho_squared(standard_error: float, planned_effect: float) -> float:
-    """n rho^2. A sample size over the planned one is the square of the planned effect over what is detectable now.
-
-    Raises:
-        NoNumberError: the planned effect is nothing beside the error.
-    """
+def sequence_information(n_over_planned: float) -> float:
+    """n rho^2, with rho by equation 161 for the planned n."""
     twice_log = -2 * math.log(ALPHA)
-    n_over_planned = (planned_effect / (PLANNED_ERRORS * standard_error)) ** 2
-    if n_over_planned < _TINY:
-        raise NoNumberError("the planned effect is far too small for these users")
     return (twice_log + math.log(twice_log + 1)) * n_over_planned
 
 
-def sequence_half_width(standard_error: float, n_rho_squared: float) -> float:
+def sequence_half_width(standard_error: float, information: float) -> float:
     """Equation 9, with sigma / sqrt(n) as the standard error."""
-    spread = 2 * (n_rho_squared + 1) / n_rho_squared
-    return standard_error * math.sqrt(spread * math.log(math.sqrt(n_rho_squared + 1) / ALPHA))
+    spread = 2 * (information + 1) / information
+    return standard_error * math.sqrt(spread * math.log(math.sqrt(information + 1) / ALPHA))
 
 
-def detectable_effect(comparison: Comparison) -> float:
-    """The absolute effect found with 80 % power (van Belle, Statistical Rules of Thumb, chapter 2)."""
-    return PLANNED_ERRORS * comparison.standard_error
+def detectable_effect(standard_error: float) -> float:
+    """The effect that is found with 80 % power at 5 %, two-sided (van Belle, Statistical Rules of Thumb, chapter 2)."""
+    return (_Z_ALPHA + _Z_POWER) * standard_error
+
+
+def _n_over_planned(planned_effect: float, standard_error: float) -> float:
+    """The sample over the one that finds the planned effect, since the detectable effect falls with its square root."""
+    ratio = planned_effect / detectable_effect(standard_error)
+    if ratio < _TINY:
+        raise NoNumberError("the planned effect is relative to a control's mean of nearly zero")
+    return min(ratio, 1 / _TINY) ** 2
 
 
 def _welch_degrees(errors: tuple[float, float], users: tuple[int, int]) -> float:
-    """Satterthwaite's degrees of freedom."""
-    return sum(errors) ** 2 / sum(error**2 / (n - 1) for error, n in zip(errors, users, strict=True))
+    """Satterthwaite's degrees of freedom; from shares, since squares of small variances vanish."""
+    return 1 / sum((error / sum(errors)) ** 2 / (n - 1) for error, n in zip(errors, users, strict=True))
 
 
 def _around(middle: float, half_width: float) -> tuple[float, float, float]:
@@ -156,7 +150,8 @@ def _around(middle: float, half_width: float) -> tuple[float, float, float]:
 
 
 def _ratio_interval(comparison: Comparison, half_width: float) -> tuple[float, float, float] | None:
-    if half_width > _WIDEST_LOG:
+    middle = math.log(comparison.treatment.mean) - math.log(comparison.control.mean)
+    if abs(middle) + half_width > _WIDEST_LOG:
         return None
     ratio = comparison.treatment.mean / comparison.control.mean
     factor = math.exp(half_width)

@@ -29,7 +29,7 @@ def precision_of(subject: Subject, assigned: Iterable[AssignedUsers], as_of: dt.
         return Precision(*ids, None, None, None)
     if comparison.control.mean <= 0:
         return Precision(*ids, None, None, None)
-    detectable = detectable_effect(comparison) / comparison.control.mean
+    detectable = detectable_effect(comparison.standard_error) / comparison.control.mean
     users = comparison.control.users + comparison.treatment.users
     needed = math.ceil(users * (detectable / subject.metric.minimum_effect) ** 2)
     per_day = _users_per_day(assigned, {subject.control_id, subject.variant_id}, as_of)

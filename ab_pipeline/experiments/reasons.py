@@ -12,11 +12,12 @@ from ab_pipeline.experiments.result import Gate, MetricResult, Status, Verdict
 from ab_pipeline.experiments.verdict import Finding
 
 _WORDS = {
-    Finding.BETTER: "better than the control",
-    Finding.WORSE: "worse than the control",
-    Finding.NO_DIFFERENCE: "no difference could be shown",
-    Finding.SAFE: "the guardrail holds",
-    Finding.NOT_SHOWN_SAFE: "the guardrail is not shown to hold",
+    (MetricRole.PRIMARY, Finding.BETTER): "better than the control",
+    (MetricRole.PRIMARY, Finding.WORSE): "worse than the control",
+    (MetricRole.PRIMARY, Finding.NO_DIFFERENCE): "no difference could be shown",
+    (MetricRole.GUARDRAIL, Finding.SAFE): "the guardrail holds",
+    (MetricRole.GUARDRAIL, Finding.WORSE): "the guardrail is hurt",
+    (MetricRole.GUARDRAIL, Finding.NOT_SHOWN_SAFE): "the guardrail is not shown to hold",
 }
 
 
@@ -70,14 +71,15 @@ def _metric(judged: JudgedMetric) -> str:
     more = ""
     if metric.role == MetricRole.GUARDRAIL:
         more = f", which allows {matters}"
-    elif finding == Finding.NO_DIFFERENCE and _is_negligible(row, metric.minimum_effect):
+    elif _is_negligible(judged):
         more = f", and if there is one it is below the {matters} that matter"
-    return f"{subject}: {effect_text(row)}, {_WORDS[finding]}{more}."
+    return f"{subject}: {effect_text(row)}, {_WORDS[metric.role, finding]}{more}."
 
 
-def _is_negligible(row: MetricResult, minimum_effect: float) -> bool:
-    ends = row.relative_ci_low, row.relative_ci_high
-    return all(end is not None and abs(end) < minimum_effect for end in ends)
+def _is_negligible(judged: JudgedMetric) -> bool:
+    ends = judged.row.relative_ci_low, judged.row.relative_ci_high
+    small = all(end is not None and abs(end) < judged.metric.minimum_effect for end in ends)
+    return judged.finding == Finding.NO_DIFFERENCE and small
 
 
 def _when(judgement: Judgement) -> Iterator[str]:
@@ -91,8 +93,9 @@ def _when(judgement: Judgement) -> Iterator[str]:
         yield f"Keep it running until about {experiment.end_date}, its planned end."
         if longest > planned - phase.days:
             yield f"At this rate the planned effect takes {_days(longest)} more: plan for a later end."
-    findings = {one.finding for treatment in judgement.treatments for one in treatment.metrics}
-    if judgement.verdict == Verdict.DO_NOT_SHIP and longest and Finding.WORSE not in findings:
+    judged = [one for treatment in judgement.treatments for one in treatment.metrics]
+    is_settled = any(one.finding == Finding.WORSE or _is_negligible(one) for one in judged)
+    if judgement.verdict == Verdict.DO_NOT_SHIP and longest and not is_settled:
         yield f"To find the planned effect it would have to run about {_days(longest)} more."
 
 
