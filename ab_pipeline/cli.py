@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from ab_pipeline.commands.analyze import analyze
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
@@ -15,6 +16,7 @@ from ab_pipeline.raw_data.load import load as load_files
 from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
+from ab_pipeline.user_table.file import UserTableError
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, WarehouseError
 from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 
@@ -28,7 +30,7 @@ class _PlainErrors(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (SettingsError, WarehouseError, LoadError, RollbackError) as error:
+        except (SettingsError, WarehouseError, LoadError, RollbackError, UserTableError) as error:
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             # `| head`: click knows what to do
@@ -43,7 +45,7 @@ def main() -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
 
 
-for command in (sample, late_rows, changes, diff, rollback):
+for command in (sample, late_rows, changes, diff, rollback, analyze):
     main.add_command(command)
 
 

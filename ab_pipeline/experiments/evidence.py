@@ -32,7 +32,8 @@ class Evidence:
     """The counts of one experiment as of a day."""
 
     assigned: tuple[AssignedUsers, ...]
-    users_in_several_variants: int
+    users_in_several_variants: int | None
+    """None where users have no names."""
     users_without_metadata: int | None
     """None where there is no such thing, as in a single file."""
     reconciliations: tuple[Reconciliation, ...] = ()

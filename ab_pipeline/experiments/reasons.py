@@ -11,6 +11,8 @@ from ab_pipeline.experiments.moments import ALL_USERS
 from ab_pipeline.experiments.result import Gate, MetricResult, Status, Verdict
 from ab_pipeline.experiments.verdict import Finding
 
+_NEVER = 1000
+"""Days. More is a number without a meaning."""
 _WORDS = {
     (MetricRole.PRIMARY, Finding.BETTER): "better than the control",
     (MetricRole.PRIMARY, Finding.WORSE): "worse than the control",
@@ -92,7 +94,7 @@ def _when(judgement: Judgement) -> Iterator[str]:
             yield f"It starts on {experiment.start_date}."
         yield f"Keep it running until about {experiment.end_date}, its planned end."
         if longest > planned - phase.days:
-            yield f"At this rate the planned effect takes {_days(longest)} more: plan for a later end."
+            yield f"At this rate the planned effect takes {_days(longest)} more: {_too_long(longest)}."
     judged = [one for treatment in judgement.treatments for one in treatment.metrics]
     is_settled = any(one.finding == Finding.WORSE or _is_negligible(one) for one in judged)
     if judgement.verdict == Verdict.DO_NOT_SHIP and longest and not is_settled:
@@ -111,5 +113,9 @@ def _missing_numbers(rows: Iterable[MetricResult]) -> Iterator[str]:
         yield f"No number for {', '.join(places[:3])}{more}: {cause}."
 
 
+def _too_long(days: int) -> str:
+    return "hardly anybody new comes" if days > _NEVER else "plan for a later end"
+
+
 def _days(days: int) -> str:
-    return f"{days} day{'' if days == 1 else 's'}"
+    return f"{days:,} day{'' if days == 1 else 's'}" if days <= _NEVER else "years"

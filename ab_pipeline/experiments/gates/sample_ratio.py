@@ -95,11 +95,12 @@ def _worst(name: str, variants: Sequence[Variant], groups: Mapping[str, _Counts]
 
 
 def _shares(variants: Sequence[Variant], users: Mapping[str, int]) -> str:
-    """`a 4,820 (57.1 %, expected 50 %), ...`."""
+    """`a 4,820 (57.1 %, expected 50.0 %), ...`."""
     total, weights = sum(users.values()), sum(variant.expected_weight for variant in variants)
     return ", ".join(
         f"{variant.variant_id} {users.get(variant.variant_id, 0):,}"
-        f" ({users.get(variant.variant_id, 0) / total:.1%}, expected {variant.expected_weight / weights:.1%})"
+        f" ({100 * users.get(variant.variant_id, 0) / total:.1f} %,"
+        f" expected {100 * variant.expected_weight / weights:.1f} %)"
         for variant in variants
     )
 

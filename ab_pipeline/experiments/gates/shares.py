@@ -15,8 +15,10 @@ RECONCILIATION_TOLERANCE = 1e-9
 """Relative: what the order of summation can do to a sum of doubles."""
 
 
-def several_variants(several: int, assigned: int) -> Gate:
+def several_variants(several: int | None, assigned: int) -> Gate:
     """Users who were in more than one variant, of all users of the experiment."""
+    if several is None:
+        return Gate("several_variants", Status.SKIPPED, None, "the data does not say who is who")
     return _share("several_variants", several, several + assigned, SEVERAL_VARIANTS_LIMITS, "in several variants")
 
 
@@ -43,5 +45,5 @@ def _share(name: str, part: int, whole: int, limits: tuple[float, float], what: 
     warn, fail = limits
     share = part / whole
     status = Status.FAIL if share > fail else Status.WARN if share > warn else Status.PASS
-    limit = f"limit {fail:.1%}" if status == Status.FAIL else f"fails above {fail:.1%}"
-    return Gate(name, status, None, f"{part:,} of {whole:,} users {what} ({share:.2%}, {limit})")
+    told = f"{part:,} of {whole:,} users {what} ({100 * share:.2f} %, fails above {100 * fail:g} %)"
+    return Gate(name, status, None, told)

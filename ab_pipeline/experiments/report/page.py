@@ -52,17 +52,24 @@ class Report:
         }[readout.verdict]
 
     @property
+    def planned_days(self) -> int:
+        """One of a single file, which knows no days."""
+        return (self.experiment.end_date - self.experiment.start_date).days + 1
+
+    @property
+    def days(self) -> int:
+        """Since the start, with the day of the read-out."""
+        return phase_of(self.experiment, self.readout.as_of).days
+
+    @property
     def progress(self) -> str:
-        """`Day 12 of 28`."""
-        day = phase_of(self.experiment, self.readout.as_of).days
-        planned = (self.experiment.end_date - self.experiment.start_date).days + 1
-        return f"Day {day} of {planned}" if 0 < day < planned else f"{planned} days planned"
+        """`day 12 of 28`."""
+        return f"day {self.days} of {self.planned_days}" if self.days < self.planned_days else "the planned end"
 
     @property
     def share_done(self) -> float:
         """0 to 1."""
-        day = phase_of(self.experiment, self.readout.as_of).days
-        return min(1.0, max(0.0, day / ((self.experiment.end_date - self.experiment.start_date).days + 1)))
+        return min(1.0, max(0.0, self.days / self.planned_days))
 
 
 def page(report: Report) -> str:

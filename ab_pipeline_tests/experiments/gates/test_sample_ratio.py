@@ -43,7 +43,9 @@ def test_it_is_pearsons_chi_square_of_any_number_of_variants(counts: list[int]) 
 def test_shares_as_declared_pass_and_are_told() -> None:
     gate = sample_ratio(THREE, users(5_000, 2_520, 2_480))
     assert gate.status == Status.PASS
-    expected = "off 5,000 (50.0%, expected 50.0%), on 2,520 (25.2%, expected 25.0%), more 2,480 (24.8%, expected 25.0%)"
+    expected = (
+        "off 5,000 (50.0 %, expected 50.0 %), on 2,520 (25.2 %, expected 25.0 %), more 2,480 (24.8 %, expected 25.0 %)"
+    )
     assert gate.detail == expected
 
 
