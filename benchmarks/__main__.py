@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.calibration import calibrate
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.ticks import latencies, tick_costs
@@ -97,6 +98,11 @@ def latency(folder: Path, runs: int) -> None:
     )
 
 
+def calibration(_folder: Path, _runs: int) -> None:
+    """The read-out's promises on 2,000 simulated experiments of each kind."""
+    calibrate()
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b1": b1,
     "b2": b2,
@@ -104,6 +110,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b4": b4,
     "ticks": ticks,
     "latency": latency,
+    "calibration": calibration,
 }
 
 
