@@ -33,9 +33,11 @@ def calibrate() -> None:
         # the truth of a capped mean is that of the cap, which is drawn anew each time
         if kind != "winsorized":
             _print(f"coverage, {kind}, relative", relative, "95 % +- 1")
-    for minimum_effect in (0.02, 0.1):
-        share = _ever_significant(minimum_effect, seed=3)
-        _print(f"always valid, {DAYS} looks, planned effect {100 * minimum_effect:g} %", share, "at most 5 %")
+    looks = _ever_significant(seed=3)
+    for planned, share in looks.items():
+        goal = "for comparison" if planned is None else "at most 5 %"
+        what = "the planned test" if planned is None else f"always valid, planned effect {100 * planned:g} %"
+        _print(f"false positives in {DAYS} looks, {what}", share, goal)
     for rho in (0.3, 0.6, 0.9):
         found, expected = _variance_left(rho, seed=4)
         print(f"cuped, rho {rho}: {found:.3f} of the variance is left (goal: 1 - rho^2 = {expected:.3f})", flush=True)
@@ -95,12 +97,16 @@ def _capped_mean(cap: float) -> float:
     return float(0.2 * (np.exp(2.0 + 1.2**2 / 2) * norm.cdf(d - 1.2) + cap * norm.sf(d)))
 
 
-def _ever_significant(minimum_effect: float, seed: int) -> float:
-    """The share of A/A experiments that an impatient person would have stopped, looking every day."""
+def _ever_significant(seed: int) -> dict[float | None, float]:
+    """The share of A/A experiments that an impatient person would have stopped, looking every day.
+
+    By planned effect: one that is found about half way, a smaller and a greater one. None is the test for one look.
+    """
     rng = np.random.default_rng(seed)
-    per_day, stopped = 100, 0
+    per_day, planned_effects = 100, (None, 0.05, 0.2, 0.8)
     users = per_day * DAYS
     day = np.arange(users) // per_day
+    stopped = dict.fromkeys(planned_effects, 0)
     for _ in range(EXPERIMENTS):
         sums = []
         for _ in range(2):
@@ -109,13 +115,14 @@ def _ever_significant(minimum_effect: float, seed: int) -> float:
             noise = rng.gamma(0.2, 5.0, (users, DAYS))
             daily = np.where(np.arange(DAYS) >= day[:, None], level[:, None] * noise, 0.0).cumsum(axis=1)
             sums.append((daily.sum(axis=0), np.square(daily).sum(axis=0)))
-        looks = (
-            always_valid(Comparison(*raw_samples(*pair, is_ratio=False)), minimum_effect)
-            for look in range(DAYS)
-            for pair in [tuple(_mean_moments((look + 1) * per_day, y[look], yy[look]) for y, yy in sums)]
-        )
-        stopped += any(look.p_value < ALPHA for look in looks)
-    return stopped / EXPERIMENTS
+        looks: list[Comparison] = []
+        for look in range(DAYS):
+            control, treatment = (_mean_moments((look + 1) * per_day, y[look], yy[look]) for y, yy in sums)
+            looks.append(Comparison(*raw_samples(control, treatment, is_ratio=False)))
+        for planned in planned_effects:
+            tests = (always_valid(one, planned) if planned else planned_test(one) for one in looks)
+            stopped[planned] += any(test.p_value < ALPHA for test in tests)
+    return {planned: count / EXPERIMENTS for planned, count in stopped.items()}
 
 
 def _variance_left(rho: float, seed: int) -> tuple[float, float]:

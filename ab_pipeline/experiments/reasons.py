@@ -97,8 +97,8 @@ def _when(judgement: Judgement) -> Iterator[str]:
             yield f"At this rate the planned effect takes {_days(longest)} more: {_too_long(longest)}."
     judged = [one for treatment in judgement.treatments for one in treatment.metrics]
     is_settled = any(one.finding == Finding.WORSE or _is_negligible(one) for one in judged)
-    if judgement.verdict == Verdict.DO_NOT_SHIP and longest and not is_settled:
-        yield f"To find the planned effect it would have to run about {_days(longest)} more."
+    if judgement.verdict == Verdict.DO_NOT_SHIP and longest and not is_settled and not experiment.is_aa:
+        yield f"To find the planned effect it would have to run {_days(longest)} more."
 
 
 def _missing_numbers(rows: Iterable[MetricResult]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_no_difference_at_the_end_tells_how_much_longer_it_would_take() -> None:
     # 2.8 standard errors of 1.89 % are 5.3 %: a tenth more users than there are, at 400 a day
     assert precision.detectable_effect == pytest.approx(0.0529, abs=1e-4)
     assert (precision.users_needed, precision.days_needed) == (12_559, 4)
-    assert readout.reasons[2] == "To find the planned effect it would have to run about 4 days more."
+    assert readout.reasons[2] == "To find the planned effect it would have to run 4 days more."
 
 
 def test_a_difference_too_small_to_matter_is_said_to_be() -> None:

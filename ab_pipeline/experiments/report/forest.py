@@ -49,11 +49,11 @@ class Forest:
             ]
         return element("svg", marks, class_="strip", aria_hidden="true", focusable="false")
 
-    def axis(self) -> Markup:
-        """The ticks below the strips."""
+    def axis(self, ticks: int) -> Markup:
+        """About so many ticks below the strips."""
         labels = [
             element("text", signed_tick(tick), x=f"{self.scale(tick):g}%", y=12, text_anchor="middle")
-            for tick in self.scale.ticks(4)
+            for tick in self.scale.ticks(ticks)
             if 8 < self.scale(tick) < 92
         ]
         return element("svg", labels, class_="strip axis", aria_hidden="true", focusable="false")

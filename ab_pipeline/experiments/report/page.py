@@ -44,12 +44,24 @@ class Report:
     def headline(self) -> str:
         """The verdict as an order."""
         experiment, readout = self.experiment, self.readout
+        if self.is_calm_aa:
+            return "Nothing to ship: the arms do not differ"
         return {
             Verdict.SHIP: f"Ship {readout.winner}",
             Verdict.DO_NOT_SHIP: "Do not ship",
             Verdict.KEEP_RUNNING: f"Keep running until about {long_date(experiment.end_date)}",
             Verdict.DO_NOT_DECIDE: "Do not decide",
         }[readout.verdict]
+
+    @property
+    def is_calm_aa(self) -> bool:
+        """An A/A experiment that found nothing has done well."""
+        return self.experiment.is_aa and self.readout.verdict == Verdict.DO_NOT_SHIP
+
+    @property
+    def tone(self) -> str:
+        """The class of the style sheet."""
+        return "nothing" if self.is_calm_aa else self.readout.verdict.replace(" ", "-")
 
     @property
     def planned_days(self) -> int:

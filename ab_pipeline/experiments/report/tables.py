@@ -93,7 +93,7 @@ class Tables:
             for name in dict.fromkeys(dimension(row.segment) for row in rows if row.segment != ALL_USERS):
                 mine = [row for row in rows if dimension(row.segment) == name]
                 interaction = next((row for row in mine if row.method == Method.INTERACTION), None)
-                effects = self._effects([row for row in mine if row.method != Method.INTERACTION])
+                effects = self._effects([row for row in mine if row.method != Method.INTERACTION], ticks=2)
                 found.append(SegmentTable(name, metric, variant_id, effects, interaction))
         return found
 
@@ -109,8 +109,8 @@ class Tables:
     def _keys(self) -> list[tuple[str, str]]:
         return [(metric_id, variant.variant_id) for metric_id in self.by_id for variant in self.experiment.treatments]
 
-    def _effects(self, results: Sequence[MetricResult]) -> EffectTable:
+    def _effects(self, results: Sequence[MetricResult], ticks: int = 4) -> EffectTable:
         pairs = [(self.by_id[result.metric_id], result) for result in results]
         forest = Forest.of(results, [metric.minimum_effect for metric, _ in pairs])
         rows = (EffectRow(metric, result, forest.row(metric, result), tone(metric, result)) for metric, result in pairs)
-        return EffectTable(tuple(rows), forest.axis())
+        return EffectTable(tuple(rows), forest.axis(ticks))

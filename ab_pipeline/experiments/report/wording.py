@@ -52,8 +52,8 @@ def share(value: float) -> str:
 
 
 def tick(value: float) -> str:
-    """A round number at an axis: `1,000`, `2.5`."""
-    return f"{value:,.6g}".replace("-", MINUS)
+    """A number at an axis, three digits long: `12,300`, `2.5`."""
+    return f"{float(f'{value:.3g}'):,.12g}".replace("-", MINUS)
 
 
 def unbroken(text: str) -> str:
