@@ -9,6 +9,7 @@ import numpy as np
 from ab_pipeline.experiments.inference import ALPHA, Comparison, Inference, always_valid, planned_test
 from ab_pipeline.experiments.moments import Moments
 from ab_pipeline.experiments.samples import adjusted_samples, raw_samples
+from benchmarks.measure import seconds_of
 
 EXPERIMENTS, USERS, DAYS = 2_000, 4_000, 60
 _PAIRS = ("yy", "dd", "xx", "zz", "yd", "yx", "yz", "dx", "dz", "xz")
@@ -38,6 +39,8 @@ def calibrate() -> None:
         goal = "for comparison" if planned is None else "at most 5 %"
         what = "the planned test" if planned is None else f"always valid, planned effect {100 * planned:g} %"
         _print(f"false positives in {DAYS} looks, {what}", share, goal)
+    ours, theirs = _milliseconds_a_row()
+    print(f"a row of results: {ours:.2f} ms, tea-tasting's own test {theirs:.2f} ms", flush=True)
     for rho in (0.3, 0.6, 0.9):
         found, expected = _variance_left(rho, seed=4)
         print(f"cuped, rho {rho}: {found:.3f} of the variance is left (goal: 1 - rho^2 = {expected:.3f})", flush=True)
@@ -123,6 +126,27 @@ def _ever_significant(seed: int) -> dict[float | None, float]:
             tests = (always_valid(one, planned) if planned else planned_test(one) for one in looks)
             stopped[planned] += any(test.p_value < ALPHA for test in tests)
     return {planned: count / EXPERIMENTS for planned, count in stopped.items()}
+
+
+def _milliseconds_a_row() -> tuple[float, float]:
+    """CUPED from sums to the interval, by ours and by tea-tasting from its own aggregates."""
+    from tea_tasting.aggr import Aggregates
+    from tea_tasting.metrics import RatioOfMeans
+
+    rng, rows = np.random.default_rng(5), 500
+    sums = [_moments(_totals("cuped", rng, 0.0)) for _ in range(2)]
+    theirs = Aggregates(USERS, {"y": 2.0, "x": 2.0}, {"y": 3.0, "x": 3.0}, {("x", "y"): 1.0})
+    test = RatioOfMeans("y", None, "x")
+
+    def ours() -> None:
+        for _ in range(rows):
+            planned_test(Comparison(*adjusted_samples(*sums, is_ratio=False)))
+
+    def library() -> None:
+        for _ in range(rows):
+            test.analyze_aggregates(theirs, theirs)
+
+    return 1000 * seconds_of(ours) / rows, 1000 * seconds_of(library) / rows
 
 
 def _variance_left(rho: float, seed: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from ab_pipeline.experiments.multiplicity import benjamini_hochberg, holm
 P_VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(P_VALUES, st.sampled_from([(holm, "holm"), (benjamini_hochberg, "fdr_bh")]))
 def test_adjusted_as_by_statsmodels_and_tests_that_were_not_made_stay_out(p_values: list, method: tuple) -> None:
     adjust, name = method
