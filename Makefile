@@ -2,9 +2,10 @@ PYTHON ?= python3
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
 DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-03-01"}
+AXE := .browser/node_modules/axe-core/axe.min.js
 QUIET := --config deploy/quiet.yaml
 
-.PHONY: help install demo dev test lint bench soak lock clean
+.PHONY: help install demo dev test browser lint bench soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -32,7 +33,14 @@ demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to the daily table, th
 dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://127.0.0.1:3000
 	$(BIN)/dagster dev
 
-test: install ## all tests
+browser: $(AXE) ## what the tests of the page need: Chromium and axe-core
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+
+$(AXE):
+	command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; }
+	npm install --silent --no-save --prefix .browser axe-core@4.11.0
+
+test: install browser ## all tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install ## ruff, pyright, sqlfluff, and what Redshift would refuse
@@ -53,4 +61,4 @@ lock: ## requirements.lock, afresh from pyproject.toml (needs uv)
 	  --no-header --no-emit-index-url --no-strip-extras --quiet --output-file requirements.lock
 
 clean: ## everything made here but .venv and .env
-	rm -rf .dagster data dbt_project/target dbt_project/logs
+	rm -rf .dagster .browser data dbt_project/target dbt_project/logs

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from ab_pipeline.commands.analyze import analyze
 from ab_pipeline.commands.backup import backup, backup_key, backups, restore, verify
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.cleanup import archive, cleanup, storage
@@ -15,6 +16,7 @@ from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.commands.smoke import smoke
 from ab_pipeline.maintenance.backup.catalog import BackupError
 from ab_pipeline.maintenance.backup.sealed_json import DamagedError
+from ab_pipeline.maintenance.cleanup.errors import CleanupError
 from ab_pipeline.maintenance.object_store import StoreError
 from ab_pipeline.maintenance.storage import StorageError
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
@@ -24,6 +26,7 @@ from ab_pipeline.raw_data.staged_load import load_through_s3
 from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
+from ab_pipeline.user_table.file import UserTableError
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, WarehouseError
 from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 
@@ -41,6 +44,7 @@ _EXPECTED = (
     DamagedError,
     StorageError,
     StoreError,
+    UserTableError,
 )
 
 
@@ -81,6 +85,7 @@ for command in (
     storage,
     cleanup,
     archive,
+    analyze,
 ):
     main.add_command(command)
 

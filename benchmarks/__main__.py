@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.calibration import calibrate
 from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.redshift import refresh_one_day
@@ -119,6 +120,11 @@ def cleanup(folder: Path, runs: int) -> None:
         )
 
 
+def calibration(_folder: Path, _runs: int) -> None:
+    """The read-out's promises on 2,000 simulated experiments of each kind."""
+    calibrate()
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b1": b1,
     "b2": b2,
@@ -128,6 +134,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "latency": latency,
     "redshift": redshift,
     "cleanup": cleanup,
+    "calibration": calibration,
 }
 
 

@@ -78,3 +78,15 @@ class Experiment:
     variants: tuple[Variant, ...]
     is_inferred: bool = False
     """Nobody declared it: its variants are those that no other experiment names."""
+    is_aa: bool = False
+    """Its variants get the same: a difference is a fault of the pipeline, not a finding."""
+
+    @property
+    def control(self) -> Variant | None:
+        """The variant that the others are compared with."""
+        return next((variant for variant in self.variants if variant.is_control), None)
+
+    @property
+    def treatments(self) -> tuple[Variant, ...]:
+        """The others."""
+        return tuple(variant for variant in self.variants if variant != self.control)

@@ -45,3 +45,5 @@ class Cell:
     as_of: dt.date
     """Totals are those of the days up to and including this one."""
     moments: Moments
+    is_capped: bool = False
+    """Totals above the metric's cap count as the cap. A metric with a cap has both cells: raw and capped."""

@@ -1,0 +1,96 @@
+"""What the rows of an experiment say of each treatment, before it is put into sentences."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricRole
+from ab_pipeline.experiments.result import Gate, MetricResult, Precision, Verdict
+from ab_pipeline.experiments.verdict import (
+    Finding,
+    Phase,
+    experiment_verdict,
+    guardrail_finding,
+    primary_finding,
+    treatment_verdict,
+)
+
+DecidingRows = Mapping[tuple[str, str], MetricResult]
+"""By metric and treatment."""
+
+
+@dataclass(frozen=True)
+class JudgedMetric:
+    """A primary metric or guardrail of a treatment."""
+
+    metric: Metric
+    row: MetricResult
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class JudgedTreatment:
+    """A treatment, and what to do with it if every gate is passed."""
+
+    variant_id: str
+    verdict: Verdict
+    metrics: tuple[JudgedMetric, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that the verdict rests on."""
+
+    experiment: Experiment
+    phase: Phase
+    gates: tuple[Gate, ...]
+    treatments: tuple[JudgedTreatment, ...]
+    precision: tuple[Precision, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """By the table in ARCHITECTURE.md."""
+        return experiment_verdict([treatment.verdict for treatment in self.treatments], self.gates)
+
+    @property
+    def winner(self) -> str | None:
+        """Of the treatments to ship, the one that does most for the first primary metric."""
+        if self.verdict != Verdict.SHIP:
+            return None
+        best = max((one for one in self.treatments if one.verdict == Verdict.SHIP), key=_gain)
+        return best.variant_id
+
+
+def phase_of(experiment: Experiment, as_of: dt.date) -> Phase:
+    """How far the experiment is after a day."""
+    return Phase((as_of - experiment.start_date).days + 1, as_of >= experiment.end_date)
+
+
+def judge_treatment(
+    variant_id: str, metrics: Iterable[Metric], deciding: DecidingRows, phase: Phase
+) -> JudgedTreatment:
+    """By its primary metrics and guardrails; secondary metrics decide nothing."""
+    judged = [
+        JudgedMetric(metric, row, _finding(metric, row))
+        for metric in sorted(metrics, key=lambda metric: metric.role != MetricRole.PRIMARY)
+        if metric.role != MetricRole.SECONDARY
+        for row in [deciding[metric.metric_id, variant_id]]
+    ]
+    verdict = treatment_verdict(_findings(judged, MetricRole.PRIMARY), _findings(judged, MetricRole.GUARDRAIL), phase)
+    return JudgedTreatment(variant_id, verdict, tuple(judged))
+
+
+def _finding(metric: Metric, row: MetricResult) -> Finding:
+    return (guardrail_finding if metric.role == MetricRole.GUARDRAIL else primary_finding)(metric, row)
+
+
+def _findings(judged: Sequence[JudgedMetric], role: MetricRole) -> list[Finding]:
+    return [one.finding for one in judged if one.metric.role == role]
+
+
+def _gain(treatment: JudgedTreatment) -> float:
+    first = treatment.metrics[0]
+    effect = first.row.absolute_effect or 0.0
+    return effect if first.metric.direction == Direction.INCREASE else -effect

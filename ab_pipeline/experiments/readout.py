@@ -1,0 +1,80 @@
+"""From the sums of an experiment to its answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from ab_pipeline.experiments.declaration import Experiment, Metric, MetricRole
+from ab_pipeline.experiments.evidence import Evidence
+from ab_pipeline.experiments.gates.balance import aa_false_win, pre_period_balance
+from ab_pipeline.experiments.gates.sample_ratio import (
+    receives_users,
+    sample_ratio,
+    sample_ratio_by_day,
+    sample_ratio_by_segment,
+)
+from ab_pipeline.experiments.gates.shares import missing_metadata, reconciles, several_variants
+from ab_pipeline.experiments.judgement import DecidingRows, Judgement, judge_treatment, phase_of
+from ab_pipeline.experiments.moments import ALL_USERS, Cell
+from ab_pipeline.experiments.precision import precision_of
+from ab_pipeline.experiments.reasons import reasons
+from ab_pipeline.experiments.result import Gate, Readout
+from ab_pipeline.experiments.results import always_valid_rows, decisive, metric_results, subjects_of
+from ab_pipeline.experiments.subject import Subject
+
+
+def read_out(
+    experiment: Experiment, metrics: Sequence[Metric], cells: Sequence[Cell], evidence: Evidence, as_of: dt.date
+) -> Readout:
+    """The results, gates and verdict of an experiment, from the cells whose totals are those as of the day.
+
+    Cells of other experiments and days are ignored. A variant or segment without a cell has no users.
+    """
+    mine = [cell for cell in cells if (cell.experiment_id, cell.as_of) == (experiment.experiment_id, as_of)]
+    subjects = list(subjects_of(experiment, metrics, mine))
+    results = metric_results(subjects)
+    phase = phase_of(experiment, as_of)
+    deciding = decisive(results) if phase.is_over else always_valid_rows(results)
+    compared = experiment.treatments if experiment.control else ()
+    judgement = Judgement(
+        experiment,
+        phase,
+        _gates(experiment, subjects, deciding, evidence),
+        tuple(judge_treatment(variant.variant_id, metrics, deciding, phase) for variant in compared),
+        tuple(
+            precision_of(subject, evidence.assigned, as_of)
+            for subject in subjects
+            if subject.segment == ALL_USERS and subject.metric.role != MetricRole.SECONDARY
+        ),
+    )
+    return Readout(
+        experiment.experiment_id,
+        as_of,
+        judgement.verdict,
+        tuple(reasons(judgement, results)),
+        judgement.gates,
+        tuple(results),
+        judgement.winner,
+        judgement.precision,
+    )
+
+
+def _gates(
+    experiment: Experiment, subjects: Sequence[Subject], deciding: DecidingRows, evidence: Evidence
+) -> tuple[Gate, ...]:
+    variants, assigned = experiment.variants, evidence.assigned
+    users = sum(row.users for row in assigned if row.segment == ALL_USERS)
+    metrics = {subject.metric.metric_id: subject.metric for subject in subjects}
+    found = [(metrics[metric_id], row) for (metric_id, _), row in deciding.items()]
+    return (
+        sample_ratio(variants, assigned),
+        sample_ratio_by_segment(variants, assigned),
+        sample_ratio_by_day(variants, assigned),
+        receives_users(variants, assigned),
+        several_variants(evidence.users_in_several_variants, users),
+        reconciles(evidence.reconciliations),
+        missing_metadata(evidence.users_without_metadata, users),
+        pre_period_balance(subjects),
+        aa_false_win(experiment, [(metric, row) for metric, row in found if metric.role == MetricRole.PRIMARY]),
+    )

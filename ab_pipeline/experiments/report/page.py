@@ -1,0 +1,141 @@
+"""The page of an experiment, and the index of all of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ab_pipeline.experiments.declaration import Experiment, Metric
+from ab_pipeline.experiments.judgement import phase_of
+from ab_pipeline.experiments.report import methods, wording
+from ab_pipeline.experiments.report.plots import Plots
+from ab_pipeline.experiments.report.tables import Tables
+from ab_pipeline.experiments.result import Readout, Status, Verdict
+from ab_pipeline.experiments.series import Series
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_STATUS_WORDS = {
+    Status.FAIL: "fails",
+    Status.WARN: "warns",
+    Status.PASS: "passes",
+    Status.SKIPPED: "not asked",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a page shows."""
+
+    experiment: Experiment
+    metrics: tuple[Metric, ...]
+    readout: Readout
+    series: Series
+    sources: tuple[tuple[str, str], ...] = ()
+    """What, and the table or file it is in: `("Effects", "analytics.experiment_results")`."""
+
+    @property
+    def headline(self) -> str:
+        """The verdict as an order."""
+        experiment, readout = self.experiment, self.readout
+        if self.is_calm_aa:
+            return "Nothing to ship: the arms do not differ"
+        return {
+            Verdict.SHIP: f"Ship {readout.winner}",
+            Verdict.DO_NOT_SHIP: "Do not ship",
+            Verdict.KEEP_RUNNING: f"Keep running until about {long_date(experiment.end_date)}",
+            Verdict.DO_NOT_DECIDE: "Do not decide",
+        }[readout.verdict]
+
+    @property
+    def is_calm_aa(self) -> bool:
+        """An A/A experiment that found nothing has done well."""
+        return self.experiment.is_aa and self.readout.verdict == Verdict.DO_NOT_SHIP
+
+    @property
+    def tone(self) -> str:
+        """The class of the style sheet."""
+        return "nothing" if self.is_calm_aa else self.readout.verdict.replace(" ", "-")
+
+    @property
+    def planned_days(self) -> int:
+        """One of a single file, which knows no days."""
+        return (self.experiment.end_date - self.experiment.start_date).days + 1
+
+    @property
+    def days(self) -> int:
+        """Since the start, with the day of the read-out."""
+        return phase_of(self.experiment, self.readout.as_of).days
+
+    @property
+    def progress(self) -> str:
+        """`day 12 of 28`."""
+        return f"day {self.days} of {self.planned_days}" if self.days < self.planned_days else "the planned end"
+
+    @property
+    def share_done(self) -> float:
+        """0 to 1."""
+        return min(1.0, max(0.0, self.days / self.planned_days))
+
+
+def page(report: Report) -> str:
+    """One experiment as one HTML file."""
+    return (
+        _environment()
+        .get_template("experiment.html.j2")
+        .render(
+            report=report,
+            experiment=report.experiment,
+            readout=report.readout,
+            gates=sorted(report.readout.gates, key=lambda gate: list(_STATUS_WORDS).index(gate.status)),
+            tables=Tables(report.experiment, report.metrics, report.readout),
+            plots=Plots(report.experiment, report.metrics, report.readout, report.series),
+            notes=methods.NOTES,
+        )
+    )
+
+
+def index(reports: Sequence[Report], links: Sequence[str]) -> str:
+    """All experiments, those that ask for something first; links are the pages' addresses, relative to the index."""
+    order = list(Verdict)
+    listed = sorted(zip(reports, links, strict=True), key=lambda one: order.index(one[0].readout.verdict))
+    tables = [Tables(report.experiment, report.metrics, report.readout) for report, _ in listed]
+    return _environment().get_template("index.html.j2").render(listed=list(zip(listed, tables, strict=True)))
+
+
+def long_date(day: dt.date) -> str:
+    """`3 March 2025`."""
+    return f"{day.day} {day:%B %Y}"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": wording.number,
+        "change": wording.change,
+        "share": wording.share,
+        "p_value": wording.p_value,
+        "unbroken": wording.unbroken,
+        "level": wording.level,
+        "long_date": long_date,
+        "method": methods.NAMES.__getitem__,
+        "gate": methods.GATES.__getitem__,
+        "status": _STATUS_WORDS.__getitem__,
+    }
+    environment.globals["style"] = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return environment

@@ -1,0 +1,85 @@
+"""The sums of a file's users, in one query a metric."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from ab_pipeline.experiments.declaration import Experiment, Metric, MetricKind
+from ab_pipeline.experiments.moments import ALL_USERS, Cell, Moments
+from ab_pipeline.experiments.series import Bin
+from ab_pipeline.user_table.file import UserFile
+
+_TOTALS = ("y", "d", "x", "z")
+_PRODUCTS = ("yy", "dd", "xx", "zz", "yd", "yx", "yz", "dx", "dz", "xz")
+_STEPS = (1, 2, 5)
+
+
+def cells_of(file: UserFile, experiment: Experiment, metric: Metric, variant: str, covariate: str | None) -> list[Cell]:
+    """Of each variant, and again of totals cut at the metric's cap if it has one.
+
+    Raises:
+        UserTableError: a column is missing, or holds no numbers.
+    """
+    y = _value(file, metric)
+    d = file.number(metric.denominator, "--metric") if metric.denominator else "1.0"
+    x = file.number(covariate, "--covariate") if covariate else "0.0"
+    cells: list[Cell] = []
+    for is_capped in (False, True) if metric.cap else (False,):
+        # of those that are not zero, or most users' nothing would be the cap of everybody
+        cap = f"(select quantile_disc({y}, {metric.cap}) from users where {y} <> 0 and {variant} is not null)"
+        total = f"least({y}, {cap})" if is_capped else y
+        # z is 1: a covariate of a ratio's users is a total, not a ratio
+        rows = file.rows(
+            f"""
+            with totals as (select cast({variant} as varchar) as variant_id, {total} as y, {d} as d, {x} as x, 1.0 as z
+                            from users where {variant} is not null)
+            select variant_id, count(*), {", ".join(f"fsum({one})" for one in _TOTALS)},
+                   {", ".join(f"fsum({one[0]} * {one[1]})" for one in _PRODUCTS)}
+            from totals group by variant_id
+            """
+        )
+        cells += [
+            Cell(experiment.experiment_id, metric.metric_id, name, ALL_USERS, experiment.end_date, moments, is_capped)
+            for name, *sums in rows
+            for moments in [Moments(*sums)]
+        ]
+    return cells
+
+
+def _value(file: UserFile, metric: Metric) -> str:
+    number = file.number(metric.numerator, "--metric")
+    return f"cast({number} > 0 as double)" if metric.kind == MetricKind.PROPORTION else number
+
+
+def bins_of(file: UserFile, metric: Metric, variant: str) -> list[Bin]:
+    """Of totals that are never below zero, on a scale of 1, 2, 5, 10 and so on."""
+    if metric.kind not in (MetricKind.MEAN, MetricKind.COUNT):
+        return []
+    y = _value(file, metric)
+    [(least, small, most)] = file.rows(
+        f"select min({y}), quantile_disc({y}, 0.02) filter (where {y} > 0), max({y}) from users"
+    )
+    if least < 0 or not most:
+        return []
+    edges = [0.0, *_edges(small, most)]
+    counts = ", ".join(f"count(*) filter (where {y} > {low!r} and {y} <= {high!r})" for low, high in pairwise(edges))
+    rows = file.rows(
+        f"select cast({variant} as varchar), count(*) filter (where {y} = 0), {counts} from users"
+        f" where {variant} is not null group by 1 order by 1"
+    )
+    found: list[Bin] = []
+    for name, zeros, *users in rows:
+        found.append(Bin(metric.metric_id, name, 0.0, 0.0, zeros))
+        spans = zip(pairwise(edges), users, strict=True)
+        found += [Bin(metric.metric_id, name, low, high, count) for (low, high), count in spans]
+    return found
+
+
+def _edges(small: float, most: float) -> list[float]:
+    """1, 2, 5, 10, ...: from the last one not above `small` to the first not below `most`."""
+    powers = range(math.floor(math.log10(small)), math.ceil(math.log10(most)) + 1)
+    steps = [step * 10.0**power for power in powers for step in _STEPS]
+    first = max((step for step in steps if step <= small), default=steps[0])
+    last = min(step for step in steps if step >= most)
+    return [step for step in steps if first <= step <= last]

@@ -1,0 +1,312 @@
+"""`ab-pipeline analyze` as a person meets it: a file, an answer, or a sentence that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import jsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+from ab_pipeline.cli import main
+from ab_pipeline.experiments.contract import SCHEMA_PATH
+from ab_pipeline_tests.experiments.report.browser import chromium, opened, violations
+
+USERS = 4_000
+
+
+@pytest.fixture(scope="module")
+def users() -> dict[str, np.ndarray]:
+    """Of whom those with the treatment buy more often; who spent much before does so again."""
+    rng = np.random.default_rng(3)
+    variant = np.repeat(["control", "one_page"], USERS // 2)
+    before = rng.gamma(1.0, 20.0, USERS)
+    bought = rng.random(USERS) < np.where(variant == "control", 0.20, 0.27)
+    views = rng.poisson(9, USERS) + 1
+    return {
+        "user_id": np.arange(USERS),
+        "variant": variant,
+        "revenue": np.round(bought * (0.8 * before + rng.gamma(1.0, 10.0, USERS)), 2),
+        "bought": bought,
+        "clicks": rng.binomial(views, 0.2),
+        "views": views,
+        "before": np.round(before, 2),
+    }
+
+
+@pytest.fixture(scope="module")
+def file(users: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("users") / "checkout.csv"
+    rows = zip(*(values.tolist() for values in users.values()), strict=True)
+    lines = [",".join(users), *(",".join(map(str, row)).lower() for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, ["analyze", *map(str, arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def answer(path: Path, *arguments: object) -> dict:
+    code, output, errors = run(path, "--variant", "variant", "--json", *arguments)
+    assert code == 0, errors
+    document = json.loads(output)
+    jsonschema.validate(document, json.loads(SCHEMA_PATH.read_text()))
+    return document
+
+
+def row(document: dict, metric_id: str, method: str) -> dict:
+    [found] = [r for r in document["results"] if (r["metric_id"], r["method"]) == (metric_id, method)]
+    return found
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "odd.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_mean_is_scipys_welch(file: Path, users: dict[str, np.ndarray]) -> None:
+    document = answer(file, "--metric", "revenue")
+    revenue = [users["revenue"][users["variant"] == name] for name in ("control", "one_page")]
+    welch = stats.ttest_ind(revenue[1], revenue[0], equal_var=False)
+    low, high = welch.confidence_interval(0.95)
+    found = row(document, "revenue", "welch")
+    assert (found["p_value"], found["absolute_ci_low"], found["absolute_ci_high"]) == pytest.approx(
+        (welch[1], low, high), rel=1e-8
+    )
+    assert (document["experiment_id"], document["verdict"]) == ("checkout", "ship")
+    assert (found["n_control"], found["n_treatment"], found["control_id"]) == (2_000, 2_000, "control")
+
+
+def test_a_boolean_is_a_proportion_and_a_pair_of_columns_a_ratio(file: Path, users: dict[str, np.ndarray]) -> None:
+    document = answer(file, "--metric", "bought", "--metric", "clicks/views", "--metric", "revenue:proportion")
+    control = users["variant"] == "control"
+    assert row(document, "bought", "welch")["mean_control"] == pytest.approx(users["bought"][control].mean())
+    ratio = users["clicks"][control].sum() / users["views"][control].sum()
+    assert row(document, "clicks/views", "delta")["mean_control"] == pytest.approx(ratio)
+    assert row(document, "revenue", "welch")["mean_control"] == row(document, "bought", "welch")["mean_control"]
+
+
+def test_a_covariate_narrows_the_interval_and_a_cap_cuts(file: Path) -> None:
+    document = answer(file, "--metric", "revenue", "--covariate", "before", "--cap", "0.95")
+    widths = {
+        method: found["absolute_ci_high"] - found["absolute_ci_low"]
+        for method in ("welch", "winsorized", "cuped", "always_valid")
+        for found in [row(document, "revenue", method)]
+    }
+    assert sorted(widths, key=lambda method: widths[method]) == ["cuped", "winsorized", "welch", "always_valid"]
+    assert row(document, "revenue", "winsorized")["mean_control"] < row(document, "revenue", "welch")["mean_control"]
+
+
+def test_parquet_gives_the_same(file: Path, tmp_path: Path) -> None:
+    parquet = tmp_path / "checkout.parquet"
+    duckdb.connect().execute(f"copy (from '{file}') to '{parquet}'")
+    options = ("--metric", "revenue", "--user", "user_id")
+    assert answer(parquet, *options) == answer(file, *options)
+
+
+def test_decimal_columns_are_not_cut_to_whole_numbers(file: Path, tmp_path: Path) -> None:
+    parquet = tmp_path / "checkout.parquet"
+    duckdb.connect().execute(
+        f"copy (select variant, cast(revenue as decimal(12, 2)) as revenue from '{file}') to '{parquet}'"
+    )
+    found, expected = (row(answer(path, "--metric", "revenue"), "revenue", "welch") for path in (parquet, file))
+    assert found == expected
+
+
+def test_the_control_can_be_named_and_less_can_be_better(file: Path) -> None:
+    turned = answer(file, "--metric", "revenue", "--control", "one_page", "--lower-is-better", "revenue")
+    found = row(turned, "revenue", "welch")
+    assert (found["control_id"], found["variant_id"]) == ("one_page", "control")
+    assert found["absolute_effect"] < 0
+    assert turned["verdict"] == "ship"
+
+
+def test_shares_that_are_not_as_expected_refuse(file: Path) -> None:
+    even = answer(file, "--metric", "revenue")
+    assert {gate["name"]: gate["status"] for gate in even["gates"]}["sample_ratio"] == "pass"
+    uneven = answer(file, "--metric", "revenue", "--weight", "control=9", "--weight", "one_page=1")
+    assert uneven["verdict"] == "do not decide"
+    assert uneven["reasons"][0].startswith("Gate sample_ratio fails")
+
+
+def test_who_is_in_several_variants_is_known_only_by_name(file: Path) -> None:
+    for options, status in (((), "skipped"), (("--user", "user_id"), "pass")):
+        gates = {gate["name"]: gate["status"] for gate in answer(file, "--metric", "revenue", *options)["gates"]}
+        assert gates["several_variants"] == status
+
+
+def test_empty_cells_count_as_zero_and_rows_without_a_variant_are_left_out_and_both_are_told(tmp_path: Path) -> None:
+    body = "".join(f"{variant},{value}\n" for variant in ("a", "b") for value in ("", "", 4, 6)) + ",9\n"
+    document = answer(written(tmp_path, "variant,revenue\n" + body), "--metric", "revenue")
+    assert row(document, "revenue", "welch")["mean_control"] == 2.5
+    assert document["reasons"][-2:] == [
+        "1 of 9 rows have no variant and are left out.",
+        "4 users have no revenue: it counts as 0 for them.",
+    ]
+
+
+def test_in_the_terminal_the_verdict_comes_first(file: Path) -> None:
+    code, output, _ = run(file, "--variant", "variant", "--metric", "revenue")
+    lines = output.splitlines()
+    assert code == 0
+    assert lines[0].endswith(": Ship one_page")
+    assert "better than the control." in lines[1]
+    assert [line.split()[1] for line in lines if "│ revenue" in line] == ["revenue", "revenue"]
+
+
+def test_the_page_opens_in_a_browser(file: Path, tmp_path: Path) -> None:
+    page_file = tmp_path / "page.html"
+    code, _, errors = run(file, "--variant", "variant", "--metric", "revenue", "--cap", "0.99", "--report", page_file)
+    assert (code, errors) == (0, f"Wrote {page_file}\n")
+    with chromium() as browser, opened(browser, page_file, 768) as (page, complaints):
+        assert page.locator("h2").first.inner_text() == "Ship one_page"
+        assert page.locator("rect.bar").count() > 6
+        assert str(file) in page.inner_text("body")
+        assert violations(page) == []
+        assert complaints == []
+
+
+ONE_ROW = " The file has to have one row per user: sum up each user's rows first."
+GOOD = "user,variant,revenue\n1,a,1\n2,a,2\n3,b,3\n4,b,5\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "sentence"),
+    [
+        (
+            GOOD,
+            "--variant group --metric revenue",
+            "--variant group: {} has no such column. It has: user, variant, revenue.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric spend",
+            "--metric spend: {} has no such column. It has: user, variant, revenue.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric revenue:median",
+            "--metric revenue:median: 'median' is no kind of metric. There are: mean, count, proportion, ratio.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric revenue:ratio",
+            "--metric revenue:ratio: a ratio names two columns, as in --metric clicks/views.",
+        ),
+        (GOOD, "--variant variant --metric revenue --metric revenue", "--metric revenue: it is asked for twice."),
+        (
+            GOOD,
+            "--variant variant --metric revenue --control c",
+            "--control c: there is no such variant. There are: a, b.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric revenue --weight c=1",
+            "--weight c: there is no such variant. There are: a, b.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric revenue --lower-is-better user",
+            "--lower-is-better user: no --metric is called so.",
+        ),
+        (GOOD, "--variant variant --metric variant", "--metric variant: 'a' in row 1 is not a number."),
+        (
+            GOOD,
+            "--variant variant --metric revenue --covariate variant",
+            "--covariate variant: 'a' in row 1 is not a number.",
+        ),
+        (
+            GOOD + "1,b,7\n",
+            "--variant variant --metric revenue --user user",
+            f"--user user: user 1 is in 2 rows.{ONE_ROW}",
+        ),
+        (
+            GOOD + "1,b,7\n1,b,7\n2,b,1\n",
+            "--variant variant --metric revenue --user user",
+            f"--user user: user 1 is in 3 rows, one of 2 users with several.{ONE_ROW}",
+        ),
+        (
+            GOOD + ",b,7\n",
+            "--variant variant --metric revenue --user user",
+            "--user user: 1 rows do not say which user they are of.",
+        ),
+        (
+            "variant,revenue\na,1\na,2\n",
+            "--variant variant --metric revenue",
+            "--variant variant: two variants are needed, and the column has only 'a'.",
+        ),
+        (
+            "variant,revenue\na,1\nb,inf\n",
+            "--variant variant --metric revenue",
+            "--metric revenue: inf is not a finite number.",
+        ),
+        (
+            "variant,revenue\na,1\nb,abc\n",
+            "--variant variant --metric revenue",
+            "--metric revenue: 'abc' in row 2 is not a number.",
+        ),
+        (
+            "variant,revenue\na,2025-01-01\nb,2025-01-02\n",
+            "--variant variant --metric revenue",
+            "--metric revenue: the column is of type date, not of numbers.",
+        ),
+        (
+            "variant,revenue\na,\nb,\n",
+            "--variant variant --metric revenue",
+            "--metric revenue: the column has no number in it.",
+        ),
+        ("variant,revenue\n", "--variant variant --metric revenue", "{}: the file has no rows."),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(tmp_path: Path, text: str, options: str, sentence: str) -> None:
+    path = written(tmp_path, text)
+    code, output, errors = run(path, *options.split())
+    assert (code, output, errors) == (1, "", f"Error: {sentence.format(path)}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing.csv", "there is no such file."),
+        ("users.xlsx", "the name has to end in .csv or .parquet."),
+    ],
+)
+def test_a_file_that_is_none(tmp_path: Path, name: str, sentence: str) -> None:
+    code, _, errors = run(tmp_path / name, "--variant", "variant", "--metric", "revenue")
+    assert (code, errors) == (1, f"Error: {tmp_path / name}: {sentence}\n")
+
+
+def test_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
+    path = tmp_path / "users.parquet"
+    path.write_text("variant,revenue\n")
+    code, _, errors = run(path, "--variant", "variant", "--metric", "revenue")
+    assert code == 1
+    assert errors.startswith(f"Error: {path} cannot be read: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("weight", ["control", "control=", "control=none", "control=0", "=1"])
+def test_a_weight_has_a_name_and_a_share(file: Path, weight: str) -> None:
+    code, _, errors = run(file, "--variant", "variant", "--metric", "revenue", "--weight", weight)
+    assert code == 2
+    assert f"{weight!r} is not like control=0.9" in errors
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ("a,1\nb,2\n", "revenue of b: no number, since a variant has one user, and two are needed for a variance."),
+        ("a,3\na,3\nb,3\nb,3\n", "revenue of b: no number, since no user differs from another."),
+    ],
+)
+def test_too_little_to_tell_is_not_decided(tmp_path: Path, rows: str, reason: str) -> None:
+    document = answer(written(tmp_path, "variant,revenue\n" + rows), "--metric", "revenue")
+    assert document["verdict"] == "do not decide"
+    assert reason in document["reasons"]
