@@ -23,8 +23,8 @@ _VERBS = (
     "select|insert into|delete from|update|create|drop|alter table|with|copy|truncate|vacuum|analyze|set|grant|merge"
 )
 _SQL = re.compile(rf"^\s*({_VERBS})\s+\S+\s+\S", re.IGNORECASE)
-# only the embedded warehouse is filled with sample data
-_LOCAL_FOLDER = "sample_data"
+# sample data and a user's own table are DuckDB's; Dagster's storage is SQLite's or PostgreSQL's
+_OF_OTHERS = {"sample_data", "user_table", "backup", "cleanup", "migration"}
 # a module that imports it speaks to DuckDB and to nothing else
 _DUCKDB = re.compile(r"^\s*(import duckdb|from duckdb|from ab_pipeline\.warehouse\.duckdb)\b", re.MULTILINE)
 
@@ -46,7 +46,7 @@ def package_sql(package: Path) -> dict[str, str]:
     return {
         f"{path.relative_to(package.parent)}:{line}": sql
         for path in sorted(package.rglob("*.py"))
-        if path.parent.name != _LOCAL_FOLDER and not _DUCKDB.search(path.read_text())
+        if path.parent.name not in _OF_OTHERS and not _DUCKDB.search(path.read_text())
         for line, sql in _texts(ast.parse(path.read_text()))
         if _SQL.match(sql)
     }
