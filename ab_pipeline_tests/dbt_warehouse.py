@@ -87,9 +87,13 @@ class DbtWarehouse(ABC):
         for table in RAW_TABLES.values():
             self.execute(table.create_statement())
 
-    def refresh(self, window: DayWindow | None = None, *, select: str = "*", full: bool = False) -> None:
-        """Build models and snapshots, without the tests, which change nothing."""
+    def refresh(
+        self, window: DayWindow | None = None, *, select: str = "*", full: bool = False, experiments: bool = False
+    ) -> None:
+        """Build models and snapshots, without the tests, which change nothing, and the seeds, which tests write."""
         arguments = [*REFRESH, "--select", *select.split()]
+        if not experiments:
+            arguments += ["--exclude", "group:experiments"]
         self.dbt(*arguments, *(["--full-refresh"] if full else []), window=window)
 
     def dbt(self, *arguments: str, window: DayWindow | None = None) -> None:

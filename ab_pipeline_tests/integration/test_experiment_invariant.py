@@ -1,0 +1,161 @@
+"""THE INVARIANT, for experiments: after any build their sums are those of the daily table and the users.
+
+A hypothesis state machine changes the raw tables of a DuckDB file (raw_changes.py), builds it through the real dbt
+project, in part, in the wrong order or failing half-way, and works the sums out by hand in whole numbers.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from ab_pipeline_tests.dbt_warehouse import DbtError, DbtWarehouse, days
+from ab_pipeline_tests.experiment_reference import built_statistics, expected_statistics
+from ab_pipeline_tests.integration.raw_changes import DAYS, RawChanges, moments, positions
+
+A_DAY = timedelta(days=1)
+EXPERIMENTS = "group:experiments"
+INCREMENTAL = ("experiment_units", "experiment_daily_sums", "experiment_capped_sums", "experiment_reconciliation")
+REGISTRY = """
+create schema if not exists analytics;
+create table analytics.experiments as
+select 'checkout' as experiment_id, 'n' as name, 'h' as hypothesis, 'o' as owner, date '2025-01-02' as start_date,
+       date '2025-01-03' as end_date, 1 as pre_period_days, 1.0::double as allocation, false as is_aa;
+create table analytics.experiment_variants as
+select 'checkout' as experiment_id, variant_id, is_control, 0.5::double as expected_weight
+from (values ('checkout_control', true), ('checkout_new', false)) as variants(variant_id, is_control);
+create table analytics.metrics as
+select metric_id, kind, numerator, denominator, cap::double as cap from (values
+    ('purchases', 'count', 'num_of_purchases', null, null), ('buyers', 'proportion', 'revenue', null, null),
+    ('revenue', 'mean', 'revenue', null, 0.5), ('clicks', 'ratio', 'num_of_clicks', 'num_of_items', null)
+) as metrics(metric_id, kind, numerator, denominator, cap);
+"""
+
+# a failure is shown as it was found: making it smaller takes minutes, and is left to the thorough profile
+SETTINGS = settings(
+    max_examples=3,
+    stateful_step_count=10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=set(Phase) - {Phase.shrink, Phase.explain},
+)
+THOROUGH = settings(SETTINGS, max_examples=100, stateful_step_count=40, phases=set(Phase))
+
+windows = st.sampled_from([(start, end + A_DAY) for start in DAYS for end in DAYS if start <= end])
+
+
+class Experiments(RawChanges):
+    def __init__(self, warehouse: DbtWarehouse) -> None:
+        super().__init__(warehouse)
+        with warehouse.connect() as connection:
+            connection.execute(REGISTRY)
+        self.is_built = False
+        self.there_is_a_history()
+
+    def day_changed(self, moment: object) -> None:
+        pass
+
+    def dimensions_changed(self) -> None:
+        pass
+
+    # Changes that the daily table does not show
+
+    @precondition(lambda self: self.has_rows("user_variant"))
+    @rule(position=positions, moment=st.one_of(moments, st.none()))
+    def an_assignment_is_dated(self, position: int, moment: object) -> None:
+        self.change_dimensions(
+            "update raw_data.user_variant set assigned_at = ? where rowid = ?",
+            [moment, self.pick("user_variant", position)[0]],
+        )
+
+    @rule(day=st.sampled_from(DAYS), column=st.sampled_from(["start_date", "end_date"]))
+    def an_experiment_is_declared_otherwise(self, day: date, column: str) -> None:
+        self.warehouse.execute(f"update analytics.experiments set {column} = ?", [day])
+
+    @rule(pre_days=st.integers(0, 2), cap=st.sampled_from([None, 0.5, 0.9]))
+    def its_pre_period_and_a_cap_are_declared_otherwise(self, pre_days: int, cap: float | None) -> None:
+        self.warehouse.execute("update analytics.experiments set pre_period_days = ?", [pre_days])
+        self.warehouse.execute("update analytics.metrics set cap = ? where metric_id = 'revenue'", [cap])
+
+    @rule(is_there=st.booleans())
+    def a_variant_is_declared_or_not(self, is_there: bool) -> None:
+        self.warehouse.execute("delete from analytics.experiment_variants where variant_id = 'checkout_new'")
+        if is_there:
+            self.warehouse.execute(
+                "insert into analytics.experiment_variants values ('checkout', 'checkout_new', false, 1)"
+            )
+
+    # Builds
+
+    @rule(window=windows)
+    def some_days_are_refreshed(self, window: tuple[date, date]) -> None:
+        self.build(days(*window))
+
+    @rule(window=windows)
+    def all_but_the_experiments_is_refreshed(self, window: tuple[date, date]) -> None:
+        self.warehouse.refresh(days(*window))
+
+    @precondition(lambda self: self.is_built)
+    @rule()
+    def only_the_experiments_are_refreshed(self) -> None:
+        self.build(select=EXPERIMENTS)
+
+    @precondition(lambda self: self.is_built)
+    @rule(model=st.sampled_from(INCREMENTAL), window=windows)
+    def the_build_ends_halfway(self, model: str, window: tuple[date, date]) -> None:
+        # needed by the last statement of the model's build
+        self.warehouse.execute(f"alter table analytics.built_{model} rename definition to taken_away")
+        with pytest.raises(DbtError, match="definition"):
+            self.warehouse.refresh(days(*window), experiments=True)
+        self.warehouse.execute(f"alter table analytics.built_{model} rename taken_away to definition")
+
+    def build(self, window: Any = None, select: str = "*") -> None:
+        self.warehouse.refresh(window, select=select, experiments=True)
+        self.is_built = True
+        self.check()
+
+    # What holds after each
+
+    def check(self) -> None:
+        with self.warehouse.connect() as connection:
+            assert built_statistics(connection) == expected_statistics(connection)
+            assert (
+                connection.execute(
+                    "select datestamp, sum(num_of_items), sum(num_of_purchases), sum(revenue)"
+                    " from analytics.experiment_reconciliation group by 1 order by 1"
+                ).fetchall()
+                == connection.execute(
+                    "select datestamp, sum(num_of_items), sum(num_of_purchases), sum(revenue)"
+                    " from analytics.experiment_daily_sums where active_users > 0 group by 1 order by 1"
+                ).fetchall()
+            )
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        build_id = "" if table in ("experiment_units", "experiment_reconciliation") else "exclude (build_id)"
+        return self.warehouse.execute(f"select * {build_id} from analytics.{table} order by all")
+
+    def teardown(self) -> None:
+        self.build()
+        incremental = {table: self.rows(table) for table in INCREMENTAL}
+        self.warehouse.refresh(select=EXPERIMENTS, experiments=True, full=True)
+        assert {table: self.rows(table) for table in INCREMENTAL} == incremental
+
+
+@pytest.fixture
+def state_machine(warehouse: DbtWarehouse) -> type[Experiments]:
+    class ExperimentsOfTheWarehouse(Experiments):
+        def __init__(self) -> None:
+            super().__init__(warehouse)
+
+    return ExperimentsOfTheWarehouse
+
+
+def test_the_sums_are_those_of_the_daily_table(state_machine: type[Experiments]) -> None:
+    is_thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+    run_state_machine_as_test(state_machine, settings=THOROUGH if is_thorough else SETTINGS)
