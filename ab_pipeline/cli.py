@@ -11,9 +11,13 @@ from ab_pipeline.commands.backup import backup, backup_key, backups, restore, ve
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.cleanup import archive, cleanup, storage
 from ab_pipeline.commands.migrate_storage import migrate_storage
+from ab_pipeline.commands.placebo import placebo
+from ab_pipeline.commands.readout import readout, verdicts
+from ab_pipeline.commands.report import report
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
 from ab_pipeline.commands.smoke import smoke
+from ab_pipeline.experiments.registry import RegistryError
 from ab_pipeline.maintenance.backup.catalog import BackupError
 from ab_pipeline.maintenance.backup.sealed_json import DamagedError
 from ab_pipeline.maintenance.cleanup.errors import CleanupError
@@ -23,6 +27,7 @@ from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.files import LoadError
 from ab_pipeline.raw_data.load import load as load_files
 from ab_pipeline.raw_data.staged_load import load_through_s3
+from ab_pipeline.readouts.errors import ReadoutError
 from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
@@ -42,6 +47,8 @@ _EXPECTED = (
     BackupError,
     CleanupError,
     DamagedError,
+    ReadoutError,
+    RegistryError,
     StorageError,
     StoreError,
     UserTableError,
@@ -75,6 +82,10 @@ for command in (
     changes,
     diff,
     rollback,
+    verdicts,
+    readout,
+    report,
+    placebo,
     backup,
     backups,
     verify,

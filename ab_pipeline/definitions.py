@@ -7,13 +7,14 @@ import json
 from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
 
 from ab_pipeline.assets.dbt import WAREHOUSE_POOL, warehouse_assets
+from ab_pipeline.assets.experiments import readout_assets
 from ab_pipeline.assets.freshness import daily_freshness, raw_freshness
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
-from ab_pipeline.dbt.project import load_lineage, load_project
+from ab_pipeline.dbt.project import PROJECT_DIR, load_lineage, load_project
 from ab_pipeline.maintenance.backup.jobs import BACKUP, backup_definitions
 from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
 from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_schedule
@@ -29,6 +30,7 @@ _translator = AbPipelineTranslator(daily_partitions(_settings))
 _warehouse_assets = warehouse_assets(
     _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
 )
+_readout_assets = readout_assets(_settings, warehouse_of(_settings), PROJECT_DIR / "seeds")
 _daily_keys = [key for key in _warehouse_assets.keys if _warehouse_assets.get_asset_spec(key).partitions_def]
 _freshness_checks = [
     daily_freshness(_daily_keys, _settings),
@@ -50,12 +52,12 @@ _freshness = define_asset_job(
     "freshness", AssetSelection.checks(*_freshness_checks), description="Ask whether raw rows and days are late."
 )
 _cleanup = cleanup_job(_settings)
-_raw_changes = RawChanges(_settings, warehouse_of(_settings), _warehouse_assets)
+_raw_changes = RawChanges(_settings, warehouse_of(_settings), [_warehouse_assets, _readout_assets])
 # DuckDB keeps itself in order
 _upkeep = [table_upkeep_job(warehouse_of(_settings), WAREHOUSE_POOL)] if _settings.target == "redshift" else []
 
 defs = Definitions(
-    assets=[*raw_assets(_manifest, _translator), _warehouse_assets, BACKUP],
+    assets=[*raw_assets(_manifest, _translator), _warehouse_assets, _readout_assets, BACKUP],
     asset_checks=[*_freshness_checks, _backup.check],
     jobs=[_refresh, _snapshots, _freshness, _cleanup, *_backup.jobs, *_upkeep],
     sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
 
     alert_severity: Literal["ERROR", "WARN"] = "ERROR"
     alerts_path: Path = PROJECT_ROOT / "data" / "alerts.jsonl"
+    reports_path: Path = PROJECT_ROOT / "data" / "reports"
     dagster_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://\S+$")
     freshness_deadline_hour: int = Field(default=9, ge=5, le=23)
     slack_channel: str | None = None
@@ -116,7 +117,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Berlin") from error
         return name
 
-    @field_validator("duckdb_path", "alerts_path")
+    @field_validator("duckdb_path", "alerts_path", "reports_path")
     @classmethod
     def _relative_to_the_project(cls, path: Path) -> Path:
         # dbt, Dagster and the CLI start in different folders and must open the same file.

@@ -83,7 +83,7 @@ class Daemon:
     @cached_property
     def changes(self) -> RawChanges:
         """The sensor's own part."""
-        return RawChanges(self.settings, warehouse_of(self.settings), self.assets)
+        return RawChanges(self.settings, warehouse_of(self.settings), [self.assets])
 
     @cached_property
     def _job(self) -> JobDefinition:

@@ -15,6 +15,8 @@ from dagster import AssetKey, AssetSpec, Definitions, TableSchema
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.partitions.context import partition_loading_context
 
+from ab_pipeline.experiments.gates import GATES
+from ab_pipeline.experiments.registry import MEASURES
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.raw_data.contract import RAW_TABLES
 from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT, Settings, get_settings
@@ -26,6 +28,7 @@ DEPENDENCIES = {
     METADATA: set(),
     "experiments": set(),
     "experiment_variants": set(),
+    "metrics": set(),
     "dim_user_variant": {VARIANT},
     "dim_user_metadata": {METADATA},
     "dim_user": {"dim_user_variant", "dim_user_metadata"},
@@ -33,10 +36,36 @@ DEPENDENCIES = {
     "snapshot_user_metadata": {"dim_user_metadata"},
     "fact_user_event": {EVENT},
     "analytics_variant_user_daily": {"fact_user_event", "dim_user"},
+    "dim_experiment": {"experiments", "dim_experiment_variant", "dim_user_variant", "analytics_variant_user_daily"},
+    "dim_experiment_variant": {"experiment_variants", "dim_user_variant"},
+    "experiment_units": {"dim_experiment", "dim_experiment_variant", "dim_user", "analytics_variant_user_daily"},
+    "experiment_daily_sums": {"dim_experiment", "experiment_units", "analytics_variant_user_daily"},
+    "experiment_capped_sums": {
+        "dim_experiment",
+        "experiment_units",
+        "experiment_daily_sums",
+        "analytics_variant_user_daily",
+        "metrics",
+    },
+    "experiment_reconciliation": {"dim_experiment", "experiment_units", "fact_user_event"},
+    "experiment_assignments": {"experiment_units"},
+    "experiment_distribution": {"experiment_units", "metrics"},
+    "experiment_statistics": {"experiment_daily_sums", "experiment_capped_sums", "metrics"},
+    "experiment_metric_days": {"experiment_statistics"},
+    "experiment_results": {
+        "experiment_statistics",
+        "experiment_assignments",
+        "experiment_reconciliation",
+        "experiment_metric_days",
+        "experiment_distribution",
+        "metrics",
+    },
+    "experiment_report": {"experiment_results"},
 }
+PYTHON_ASSETS = {"experiment_results": {"python", "duckdb"}, "experiment_report": {"python", "html"}}
 GROUPS = {
     "raw_data": {EVENT, VARIANT, METADATA},
-    "registry": {"experiments", "experiment_variants"},
+    "registry": {"experiments", "experiment_variants", "metrics"},
     "dimensions": {
         "dim_user_variant",
         "dim_user_metadata",
@@ -46,8 +75,16 @@ GROUPS = {
     },
     "facts": {"fact_user_event"},
     "analytics": {"analytics_variant_user_daily"},
+    "experiments": {name for name in DEPENDENCIES if name.startswith(("experiment_", "dim_experiment"))}
+    - {"experiment_variants"},
 }
-DAILY = {"fact_user_event", "analytics_variant_user_daily"}
+DAILY = {
+    "fact_user_event",
+    "analytics_variant_user_daily",
+    "experiment_daily_sums",
+    "experiment_capped_sums",
+    "experiment_reconciliation",
+}
 LOAD = "import sys; import ab_pipeline.definitions; print(*{'dbt.cli.main', 'dbt.parser'} & sys.modules.keys())"
 
 UPKEEP = (
@@ -138,8 +175,8 @@ def test_each_asset_says_what_it_is_who_owns_it_and_what_makes_it(specs: dict[st
     for name, spec in specs.items():
         assert spec.description, name
         assert spec.owners == ["team:experimentation"], name
-        assert spec.kinds == {"dbt", "duckdb"}, name
-        assert spec.code_version or spec.key.path[0] == "raw_data", name
+        assert spec.kinds == PYTHON_ASSETS.get(name, {"dbt", "duckdb"}), name
+        assert spec.code_version or spec.key.path[0] == "raw_data" or name in PYTHON_ASSETS, name
 
 
 def test_each_asset_shows_its_columns_with_type_and_description(
@@ -152,6 +189,8 @@ def test_each_asset_shows_its_columns_with_type_and_description(
     }
     assert contracts >= {name for name in DEPENDENCIES if name.startswith(("dim_", "fact_", "analytics_"))}
     for name, spec in specs.items():
+        if name == "experiment_report":
+            continue  # pages
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, TableSchema)
         assert schema.columns, name
@@ -179,7 +218,7 @@ def test_only_raw_tables_and_backups_are_made_elsewhere(graph: AssetGraph) -> No
     }
 
 
-def test_facts_and_the_daily_table_are_partitioned_by_day_and_nothing_else_is(graph: AssetGraph) -> None:
+def test_what_is_incremental_is_partitioned_by_day_and_nothing_else_is(graph: AssetGraph) -> None:
     assert {node.key.to_user_string() for node in graph.asset_nodes if node.partitions_def} == DAILY
     for name in DAILY:
         assert graph.get(AssetKey(name)).partitions_def == daily_partitions(get_settings())
@@ -188,8 +227,9 @@ def test_facts_and_the_daily_table_are_partitioned_by_day_and_nothing_else_is(gr
 def test_a_range_of_days_is_a_single_run_that_holds_the_warehouse(graph: AssetGraph) -> None:
     for key in graph.executable_asset_keys:
         node = graph.get(key)
-        assert node.backfill_policy, key
-        assert node.backfill_policy.max_partitions_per_run is None, key
+        if node.partitions_def:
+            assert node.backfill_policy, key
+            assert node.backfill_policy.max_partitions_per_run is None, key
         assert node.pools == {"warehouse"}, key
 
 
@@ -225,15 +265,25 @@ def test_each_data_test_is_a_check_and_blocks_unless_it_only_warns(
         if node["resource_type"] == "test"
     }
     freshness = {key for check in defs.asset_checks or [] for key in check.check_keys}
-    blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys - freshness}
+    gates = {key for key in graph.asset_check_keys if key.asset_key == AssetKey("experiment_results")}
+    blocking = {key.name: graph.get(key).blocking for key in graph.asset_check_keys - freshness - gates}
     assert blocking == {name: level == "error" for name, level in severity.items()}
+
+
+def test_each_gate_is_a_check_and_only_what_concerns_every_experiment_blocks(graph: AssetGraph) -> None:
+    gates = {
+        key.name: graph.get(key) for key in graph.asset_check_keys if key.asset_key == AssetKey("experiment_results")
+    }
+    assert set(gates) == set(GATES)
+    assert {name for name, check in gates.items() if check.blocking} == {"reconciles"}
 
 
 def test_tests_of_raw_tables_only_warn_and_tests_of_what_is_built_block(graph: AssetGraph) -> None:
     """A warning about what is built is about raw data too, or says what someone has done."""
     warnings = {key for key in graph.asset_check_keys if not graph.get(key).blocking}
     assert {key for key in graph.asset_check_keys if key.asset_key.path[0] == "raw_data"} <= warnings
-    assert {key.name for key in warnings if key.asset_key.path[0] != "raw_data"} == {
+    gates = {key for key in warnings if key.asset_key == AssetKey("experiment_results")}
+    assert {key.name for key in warnings - gates if key.asset_key.path[0] != "raw_data"} == {
         "every_variant_is_declared",
         "facts_equal_raw_events",
         "no_day_is_rolled_back",
@@ -273,3 +323,10 @@ def test_a_raw_text_fits_in_the_column_that_it_is_copied_to(manifest: dict[str, 
         built_types = manifest["nodes"][f"model.ab_pipeline.{dimension}"]["columns"]
         for column in RAW_TABLES[raw].columns:
             assert built_types[column.name]["data_type"] == column.type
+
+
+def test_dbt_and_the_registry_know_the_same_measures(manifest: dict[str, Any]) -> None:
+    sums = manifest["nodes"]["model.ab_pipeline.experiment_daily_sums"]["columns"]
+    assert (
+        tuple(name.removeprefix("pre_") for name in sums if name.startswith("pre_") and "_x_" not in name) == MEASURES
+    )

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from dagster import (
+    AssetKey,
     AssetsDefinition,
     DagsterInstance,
     DefaultSensorStatus,
@@ -27,7 +28,7 @@ from ab_pipeline.automation.lost_runs import fail_lost_runs
 from ab_pipeline.automation.plan import DueDay, Failures, Refresh, plan_refreshes
 from ab_pipeline.automation.runs import days_in_flight, failures_of_due_days, refresh_tags, unused_run_key
 from ab_pipeline.automation.schedules import LATE_DATA_SWEEP, default_status
-from ab_pipeline.automation.signatures import STALE_USERS
+from ab_pipeline.automation.signatures import STALE_EXPERIMENTS, STALE_USERS
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
 
@@ -55,13 +56,13 @@ class Decision:
 class RawChanges:
     """Turns changes into run requests. All it knows comes from the warehouse and from Dagster's run storage."""
 
-    def __init__(self, settings: Settings, warehouse: Warehouse, assets: AssetsDefinition) -> None:
+    def __init__(self, settings: Settings, warehouse: Warehouse, assets: Sequence[AssetsDefinition]) -> None:
         self._settings = settings
         self._warehouse = warehouse
-        self._keys = {
-            group: [key for key in assets.keys if assets.group_names_by_key[key] == group]
-            for group in set(assets.group_names_by_key.values())
-        }
+        self._keys: dict[str, list[AssetKey]] = {}
+        for definition in assets:
+            for key, group in definition.group_names_by_key.items():
+                self._keys.setdefault(group, []).append(key)
 
     def tick(self, instance: DagsterInstance, cursor: str | None, now: dt.datetime) -> SensorResult:
         """One look: at the token; if it moved, at the lookback and the days that failed; at first, at every day.
@@ -134,11 +135,12 @@ class RawChanges:
         """A run of what changed: facts for changed events, dimensions and their history for changed users."""
         days = {due.day for due in refresh.days}
         carries = carrier in days
-        groups = ["analytics"]
+        # the registry is three small files, and a declaration that changed counts from the next refresh on
+        groups = ["analytics", "registry", "experiments"]
         if not days.isdisjoint(changes.days) or (carries and None in changes.days):
             groups.append("facts")
-        if carries and changes.dimensions.keys() - {STALE_USERS}:
-            groups += ["dimensions", "registry"]
+        if carries and changes.dimensions.keys() - {STALE_USERS, STALE_EXPERIMENTS}:
+            groups.append("dimensions")
         return RunRequest(
             run_key=unused_run_key(instance, refresh),
             job_name=REFRESH_JOB,

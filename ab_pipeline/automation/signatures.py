@@ -14,6 +14,8 @@ from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_M
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, WarehouseError, tables_in
 
 STALE_USERS = "users"
+STALE_EXPERIMENTS = "experiments"
+_EXPERIMENT_MODELS = ("units", "daily_sums", "capped_sums", "reconciliation")
 _DIMENSIONS = (USER_VARIANT, USER_METADATA)
 
 
@@ -100,8 +102,9 @@ def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDa
 def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
     """Why dimensions, or the rows of users in the daily table, are not what the raw tables say.
 
-    By what is stale: a raw table's name, or STALE_USERS for rows that no longer carry what the dimensions hold. The
-    value stands for the difference and for the builds it is a difference to.
+    By what is stale: a raw table's name, STALE_USERS for rows that no longer carry what the dimensions hold, or
+    STALE_EXPERIMENTS for tables of experiments that are older than the daily table. The value stands for the
+    difference and for the builds it is a difference to.
     """
     changes: dict[str, str] = {}
     dimensions: list[str | None] = []
@@ -119,7 +122,30 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
         carried = session.rows(f"select variant_signature, metadata_signature from {BUILT_SCHEMA}.built_dimensions")
         if carried != [tuple(dimensions)]:
             changes[STALE_USERS] = f"{dimensions} {carried}"
+    if behind := _experiments_behind(session):
+        changes[STALE_EXPERIMENTS] = behind
     return changes
+
+
+def _experiments_behind(session: Session) -> str:
+    """The experiment tables that were not made from the daily table's newest builds: a run that ended halfway."""
+    names = tables_in(session, BUILT_SCHEMA)
+    states = [f"built_experiment_{model}_day" for model in _EXPERIMENT_MODELS]
+    behind = [
+        state
+        for state in states
+        if {state, "built_day"} <= names
+        and session.rows(
+            f"""
+            select 1
+            from (select datestamp, build_id from {BUILT_SCHEMA}.built_day where datestamp is not null) as days
+            full outer join {BUILT_SCHEMA}.{state} as consumed on days.datestamp = consumed.datestamp
+            where days.build_id is null or consumed.build is null or substring(consumed.build, 1, 36) <> days.build_id
+            limit 1
+            """
+        )
+    ]
+    return " ".join(behind)
 
 
 def _recorded(session: Session, state: str) -> Row | None:

@@ -12,8 +12,23 @@ from ab_pipeline_tests.daemon import Daemon, days
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 
 DIMENSIONS = {"dim_user", "dim_user_metadata", "dim_user_variant", "snapshot_user_metadata", "snapshot_user_variant"}
-SEEDS = {"experiments", "experiment_variants"}
-FACTS, ANALYTICS = {"fact_user_event"}, {"analytics_variant_user_daily"}
+FACTS = {"fact_user_event"}
+SEEDS = {"experiments", "experiment_variants", "metrics"}
+EXPERIMENTS = {"dim_experiment", "dim_experiment_variant"} | {
+    f"experiment_{name}"
+    for name in (
+        "units",
+        "daily_sums",
+        "capped_sums",
+        "reconciliation",
+        "assignments",
+        "distribution",
+        "statistics",
+        "metric_days",
+    )
+}
+# whatever changed, the read-out of it follows in the same run
+ANALYTICS = {"analytics_variant_user_daily"} | SEEDS | EXPERIMENTS
 
 
 def selected(run: DagsterRun) -> set[str]:
@@ -28,7 +43,7 @@ def test_the_first_tick_requests_every_day_and_everything(daemon: Daemon, wareho
         warehouse.execute(EVENT, [day])
     [run] = daemon.tick()
     assert days([run]) == JAN[:3]
-    assert selected(run) == FACTS | ANALYTICS | DIMENSIONS | SEEDS
+    assert selected(run) == FACTS | ANALYTICS | DIMENSIONS
 
 
 def test_a_changed_event_requests_its_day_without_the_dimensions(built: Daemon, warehouse: DbtWarehouse) -> None:
@@ -51,7 +66,7 @@ def test_a_changed_user_requests_the_newest_day_without_the_facts(
     warehouse.execute(change)
     [run] = built.tick()
     assert days([run]) == [JAN[1]]
-    assert selected(run) == ANALYTICS | DIMENSIONS | SEEDS
+    assert selected(run) == ANALYTICS | DIMENSIONS
 
 
 def test_changed_users_come_with_the_newest_changed_day_and_only_with_that(
@@ -63,7 +78,7 @@ def test_changed_users_come_with_the_newest_changed_day_and_only_with_that(
     built.cursor = None
     newest, other = built.tick()
     assert (days([newest]), days([other])) == ([JAN[6]], [JAN[4]])
-    assert selected(newest) == FACTS | ANALYTICS | DIMENSIONS | SEEDS
+    assert selected(newest) == FACTS | ANALYTICS | DIMENSIONS
     assert selected(other) == FACTS | ANALYTICS
 
 
@@ -71,6 +86,20 @@ def test_events_without_a_day_come_with_the_newest(built: Daemon, warehouse: Dbt
     warehouse.execute(EVENT, [None])
     [run] = built.tick()
     assert (days([run]), selected(run)) == ([JAN[1]], FACTS | ANALYTICS)
+
+
+def test_experiments_that_a_run_did_not_reach_are_requested(built: Daemon, warehouse: DbtWarehouse) -> None:
+    for seed in ("experiments", "experiment_variants", "metrics"):
+        warehouse.dbt("seed", "--select", seed)
+    warehouse.refresh(experiments=True)
+    built.tick()
+    assert built.tick() == []
+    warehouse.execute(EVENT, [JAN[1]])
+    warehouse.refresh()
+    [run] = built.tick()
+    assert (days([run]), selected(run)) == ([JAN[1]], ANALYTICS)
+    assert built.execute(run)
+    assert built.tick() == []
 
 
 def test_a_day_beyond_the_lookback_is_found_by_the_sweep(built: Daemon, warehouse: DbtWarehouse) -> None:

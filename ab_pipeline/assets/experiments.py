@@ -1,0 +1,163 @@
+"""The read-out as assets: after each refresh, the looks whose sums were built again, and their pages."""
+
+import base64
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    MarkdownMetadataValue,
+    MaterializeResult,
+    MetadataValue,
+    TableColumn,
+    TableRecord,
+    TableSchema,
+    multi_asset,
+)
+
+from ab_pipeline.assets.dbt import WAREHOUSE_POOL
+from ab_pipeline.experiments.gates import GATES
+from ab_pipeline.experiments.report.page import Report
+from ab_pipeline.experiments.result import Readout, Status
+from ab_pipeline.settings import Settings
+from ab_pipeline.warehouse.base import Warehouse
+
+RESULTS, REPORT = AssetKey("experiment_results"), AssetKey("experiment_report")
+_READ = (
+    "experiment_statistics",
+    "experiment_assignments",
+    "experiment_reconciliation",
+    "experiment_metric_days",
+    "experiment_distribution",
+    "metrics",
+)
+# the other gates are about one experiment, whose verdict they withhold: the others go on
+_BLOCKING = {"reconciles"}
+_SEVERITY = {Status.FAIL: AssetCheckSeverity.ERROR, Status.WARN: AssetCheckSeverity.WARN}
+_OWNERS = ["team:experimentation"]
+_GROUP = "experiments"
+
+
+def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> AssetsDefinition:
+    """Results and verdicts as tables, and the pages, in one step: what is read once serves both."""
+    kinds = {"python", "duckdb" if settings.target == "local" else "redshift"}
+
+    @multi_asset(
+        name="readouts",
+        specs=[
+            AssetSpec(
+                RESULTS,
+                deps=[AssetKey(name) for name in _READ],
+                description=(
+                    "Every look at every experiment: a row per experiment, metric, variant, segment, as-of day and"
+                    " method, with its verdict in experiment_verdicts."
+                ),
+                group_name=_GROUP,
+                owners=_OWNERS,
+                kinds=kinds,
+                metadata={"dagster/column_schema": _column_schema()},
+            ),
+            AssetSpec(
+                REPORT,
+                deps=[RESULTS],
+                description=f"A page an experiment, and their index, in {settings.reports_path}.",
+                group_name=_GROUP,
+                owners=_OWNERS,
+                kinds={"python", "html"},
+            ),
+        ],
+        check_specs=[
+            AssetCheckSpec(
+                gate, asset=RESULTS, blocking=gate in _BLOCKING, description="Of the newest look at every experiment."
+            )
+            for gate in GATES
+        ],
+        pool=WAREHOUSE_POOL,
+    )
+    def readouts(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
+        from ab_pipeline.experiments.registry import read_registry
+        from ab_pipeline.readouts.evaluate import evaluate_due, evaluate_newest
+        from ab_pipeline.readouts.pages import report_of, write_pages
+
+        registry = read_registry(seeds)
+        with warehouse.open(read_only=False) as session:
+            looks = evaluate_due(session, registry, dt.datetime.now(dt.UTC))
+            evaluations = evaluate_newest(session, registry)
+        for one in evaluations:
+            if one.experiment.is_inferred:
+                names = ", ".join(variant.variant_id for variant in one.experiment.variants)
+                context.log.warning(
+                    f"no experiment declares {names}: they are read out as one, {one.experiment.name!r}"
+                )
+        readouts = [one.readout for one in evaluations]
+        yield MaterializeResult(asset_key=RESULTS, metadata={"looks": looks, "verdicts": _verdicts(readouts)})
+        for gate in GATES:
+            yield gate_check(gate, readouts)
+        reports = [report_of(one) for one in evaluations]
+        paths = write_pages(reports, settings.reports_path)
+        yield MaterializeResult(
+            asset_key=REPORT,
+            metadata={
+                "index": MetadataValue.path(str(settings.reports_path / "index.html")),
+                "pages": len(paths),
+                **{report.experiment.experiment_id: _picture(report) for report in reports},
+            },
+        )
+
+    return readouts
+
+
+def gate_check(gate: str, readouts: Sequence[Readout]) -> AssetCheckResult:
+    """How a gate stands in the newest look of every experiment; the worst decides."""
+    found = [(readout.experiment_id, one) for readout in readouts for one in readout.gates if one.name == gate]
+    wrong = [(name, one) for name, one in found if one.status in _SEVERITY]
+    is_error = any(one.status == Status.FAIL for _, one in wrong)
+    return AssetCheckResult(
+        asset_key=RESULTS,
+        check_name=gate,
+        passed=not wrong,
+        severity=AssetCheckSeverity.ERROR if is_error else AssetCheckSeverity.WARN,
+        description="; ".join(f"{name}: {one.detail}" for name, one in wrong) or "no experiment fails it",
+        metadata={name: f"{one.status}: {one.detail}" for name, one in found},
+    )
+
+
+def _verdicts(readouts: Sequence[Readout]) -> MetadataValue:
+    return MetadataValue.table(
+        [
+            TableRecord(
+                {
+                    "experiment": readout.experiment_id,
+                    "as of": str(readout.as_of),
+                    "verdict": str(readout.verdict),
+                    "reason": readout.reasons[0] if readout.reasons else "",
+                }
+            )
+            for readout in readouts
+        ],
+        TableSchema([TableColumn(name) for name in ("experiment", "as of", "verdict", "reason")]),
+    )
+
+
+def _picture(report: Report) -> MarkdownMetadataValue:
+    from ab_pipeline.experiments.report.pictures import pictures
+    from ab_pipeline.experiments.report.svg import png
+
+    drawn = "\n\n".join(
+        f"![{name}](data:image/png;base64,{base64.b64encode(png(drawing, scale=1.0)).decode()})"
+        for name, drawing in list(pictures(report).items())[:1]
+    )
+    return MetadataValue.md(f"**{report.headline}**\n\n{drawn}")
+
+
+def _column_schema() -> TableSchema:
+    from ab_pipeline.readouts.store import RESULT_COLUMNS
+
+    return TableSchema([TableColumn(name, kind, text) for name, (kind, text) in RESULT_COLUMNS.items()])

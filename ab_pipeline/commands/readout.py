@@ -1,0 +1,47 @@
+"""`ab-pipeline readout` and `verdicts`: which variant won, in a terminal or for a program."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ab_pipeline.settings import get_settings
+from ab_pipeline.warehouse.connect import warehouse_of
+
+
+@click.command()
+@click.argument("experiment")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="An older day than the newest.")
+@click.option("--json", "is_json", is_flag=True, help="As JSON: experiments/readout.schema.json describes it.")
+def readout(experiment: str, as_of: dt.datetime | None, is_json: bool) -> None:
+    """Which variant of an EXPERIMENT won, and may we believe it? Computed now from the tables; nothing is stored."""
+    from ab_pipeline.commands.readout_text import print_readout
+    from ab_pipeline.dbt.project import PROJECT_DIR
+    from ab_pipeline.experiments.contract import to_json
+    from ab_pipeline.experiments.registry import read_registry
+    from ab_pipeline.readouts.evaluate import evaluate
+    from ab_pipeline.readouts.pages import report_of
+
+    registry = read_registry(PROJECT_DIR / "seeds")
+    with warehouse_of(get_settings()).open() as session:
+        found = evaluate(session, registry, experiment, as_of.date() if as_of else None)
+    if is_json:
+        click.echo(to_json(found.readout))
+    else:
+        print_readout(Console(width=1000, soft_wrap=True), report_of(found))
+
+
+@click.command()
+def verdicts() -> None:
+    """The newest verdict of every experiment, as the last refresh stored it."""
+    from ab_pipeline.readouts.store import newest_verdicts
+
+    with warehouse_of(get_settings()).open() as session:
+        found = newest_verdicts(session)
+    table = Table("experiment", "as of", "verdict", "reason", title="Verdicts", title_justify="left")
+    for name, as_of, verdict, reason in found:
+        table.add_row(name, str(as_of), verdict, reason)
+    Console(width=1000, soft_wrap=True).print(table)

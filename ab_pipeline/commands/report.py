@@ -1,0 +1,43 @@
+"""`ab-pipeline report`: the read-outs as pages to look at, to send and to print."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from ab_pipeline.settings import get_settings
+from ab_pipeline.warehouse.connect import warehouse_of
+
+
+@click.command()
+@click.argument("experiment", required=False)
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="An older day than the newest, of one experiment.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the pages go; AB_PIPELINE_REPORTS_PATH without it.",
+)
+def report(experiment: str | None, as_of: dt.datetime | None, folder: Path | None) -> None:
+    """Write the page of an EXPERIMENT; without one, those of all and an index."""
+    from ab_pipeline.dbt.project import PROJECT_DIR
+    from ab_pipeline.experiments.registry import read_registry
+    from ab_pipeline.readouts.evaluate import evaluate, evaluate_newest
+    from ab_pipeline.readouts.pages import report_of, write_pages
+
+    if as_of and not experiment:
+        raise click.UsageError("--as-of needs an EXPERIMENT")
+    settings = get_settings()
+    registry = read_registry(PROJECT_DIR / "seeds")
+    with warehouse_of(settings).open() as session:
+        if experiment:
+            found = [evaluate(session, registry, experiment, as_of.date() if as_of else None)]
+        else:
+            found = evaluate_newest(session, registry)
+    reports = [report_of(one) for one in found]
+    folder = folder or settings.reports_path
+    for one, path in zip(reports, write_pages(reports, folder, with_index=not experiment), strict=True):
+        click.echo(f"{path}: {one.headline}")
+    if not experiment:
+        click.echo(f"{folder / 'index.html'}: {len(reports)} experiments")

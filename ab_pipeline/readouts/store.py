@@ -1,0 +1,157 @@
+"""Read-outs as tables: every look is kept, and one that is computed again replaces itself."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ab_pipeline.experiments.result import Method, MetricResult, Readout
+from ab_pipeline.experiments.series import Look
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError, tables_in, transaction
+
+RESULTS = f"{BUILT_SCHEMA}.experiment_results"
+VERDICTS = f"{BUILT_SCHEMA}.experiment_verdicts"
+
+_RESULT_FIELDS = [field.name for field in fields(MetricResult)]
+RESULT_COLUMNS = {
+    "experiment_id": ("varchar(64)", "The experiment."),
+    "as_of": ("date", "The day that the totals reach to, included."),
+    "metric_id": ("varchar(64)", "The metric."),
+    "variant_id": ("varchar(32)", "The treatment."),
+    "control_id": ("varchar(32)", "What it is compared with."),
+    "segment": ("varchar(64)", "`all`, or one of a dimension; of an interaction the dimension."),
+    "method": ("varchar(16)", "How the numbers were computed."),
+    "n_control": ("bigint", "Users of the control."),
+    "n_treatment": ("bigint", "Users of the treatment."),
+    "mean_control": ("double precision", "The control's mean; CUPED's is adjusted."),
+    "mean_treatment": ("double precision", "The treatment's mean; CUPED's is adjusted."),
+    "absolute_effect": ("double precision", "Their difference."),
+    "absolute_ci_low": ("double precision", "Lower end of its interval."),
+    "absolute_ci_high": ("double precision", "Upper end of its interval."),
+    "relative_effect": ("double precision", "The difference relative to the control: 0.02 is two per cent."),
+    "relative_ci_low": ("double precision", "Lower end of its interval."),
+    "relative_ci_high": ("double precision", "Upper end of its interval."),
+    "p_value": ("double precision", "Two-sided."),
+    "p_value_adjusted": ("double precision", "Adjusted for the number of comparisons."),
+    "reason": ("varchar(512)", "Why a number does not exist."),
+    "code_version": ("varchar(16)", "Of the statistics that computed the row."),
+}
+_VERDICT_COLUMNS = {
+    "experiment_id": "varchar(64)",
+    "as_of": "date",
+    "verdict": "varchar(16)",
+    "winner": "varchar(32)",
+    "reasons": "varchar(65535)",
+    "gates": "varchar(65535)",
+    "basis": "varchar(128)",
+    "code_version": "varchar(16)",
+    "computed_at": "timestamp",
+}
+_ROWS_PER_STATEMENT = 500
+
+
+@dataclass(frozen=True)
+class StoredLook:
+    """A read-out to store, and what it was computed from."""
+
+    readout: Readout
+    basis: str
+    """The builds of its sums and, for the newest of an experiment, the declarations."""
+
+
+def stored_bases(session: Session) -> dict[tuple[str, dt.date], str]:
+    """What each stored look was computed from, by experiment and day; none while nothing is stored."""
+    if "experiment_verdicts" not in tables_in(session, BUILT_SCHEMA):
+        return {}
+    return {
+        (name, day): basis for name, day, basis in session.rows(f"select experiment_id, as_of, basis from {VERDICTS}")
+    }
+
+
+def store(session: Session, looks: Sequence[StoredLook], code_version: str, now: dt.datetime) -> None:
+    """Write the looks in one transaction, each in place of an older one of the same experiment and day."""
+    with transaction(session):
+        _create(session, RESULTS, {name: kind for name, (kind, _) in RESULT_COLUMNS.items()})
+        _create(session, VERDICTS, _VERDICT_COLUMNS)
+        for look in looks:
+            key = [look.readout.experiment_id, look.readout.as_of]
+            for table in (RESULTS, VERDICTS):
+                session.run(f"delete from {table} where experiment_id = ? and as_of = ?", key)
+        _insert(
+            session, RESULTS, RESULT_COLUMNS, (row for look in looks for row in _results(look.readout, code_version))
+        )
+        _insert(session, VERDICTS, _VERDICT_COLUMNS, (_verdict(look, code_version, now) for look in looks))
+
+
+def looks_of(session: Session, experiment_id: str, until: dt.date) -> tuple[Look, ...]:
+    """The stored results of all users, of each day up to `until`."""
+    if "experiment_results" not in tables_in(session, BUILT_SCHEMA):
+        return ()
+    looks: dict[dt.date, list[MetricResult]] = {}
+    for as_of, *values in session.rows(
+        f"select as_of, {', '.join(_RESULT_FIELDS)} from {RESULTS}"
+        " where experiment_id = ? and as_of <= ? and segment = 'all' order by as_of, metric_id, variant_id, method",
+        [experiment_id, until],
+    ):
+        row = dict(zip(_RESULT_FIELDS, values, strict=True))
+        looks.setdefault(as_of, []).append(MetricResult(**{**row, "method": Method(row["method"])}))
+    return tuple(Look(as_of, tuple(results)) for as_of, results in looks.items())
+
+
+def newest_verdicts(session: Session) -> list[tuple[str, dt.date, str, str]]:
+    """Experiment, day, verdict and first reason of the newest look at each.
+
+    Raises:
+        WarehouseError: nothing is stored yet.
+    """
+    if "experiment_verdicts" not in tables_in(session, BUILT_SCHEMA):
+        raise WarehouseError("no verdict is stored yet: refresh any day, for instance with `make demo`")
+    rows = session.rows(
+        f"""
+        select verdicts.experiment_id, verdicts.as_of, verdicts.verdict, verdicts.reasons
+        from {VERDICTS} as verdicts
+        inner join (select experiment_id, max(as_of) as as_of from {VERDICTS} group by experiment_id) as newest
+            on verdicts.experiment_id = newest.experiment_id and verdicts.as_of = newest.as_of
+        order by verdicts.experiment_id
+        """
+    )
+    return [(name, as_of, verdict, next(iter(json.loads(reasons)), "")) for name, as_of, verdict, reasons in rows]
+
+
+def _create(session: Session, table: str, columns: Mapping[str, str]) -> None:
+    session.run(f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+
+
+def _insert(session: Session, table: str, columns: Collection[str], rows: Iterable[Sequence[Any]]) -> None:
+    found = list(rows)
+    for start in range(0, len(found), _ROWS_PER_STATEMENT):
+        chunk = found[start : start + _ROWS_PER_STATEMENT]
+        places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(chunk))
+        session.run(
+            f"insert into {table} ({', '.join(columns)}) values {places}", [value for row in chunk for value in row]
+        )
+
+
+def _results(readout: Readout, code_version: str) -> Iterable[tuple[Any, ...]]:
+    for result in readout.results:
+        values = asdict(result)
+        yield (readout.experiment_id, readout.as_of, *(values[name] for name in _RESULT_FIELDS), code_version)
+
+
+def _verdict(look: StoredLook, code_version: str, now: dt.datetime) -> tuple[Any, ...]:
+    readout = look.readout
+    gates = json.dumps([asdict(gate) for gate in readout.gates], allow_nan=False)
+    return (
+        readout.experiment_id,
+        readout.as_of,
+        readout.verdict,
+        readout.winner,
+        json.dumps(readout.reasons),
+        gates,
+        look.basis,
+        code_version,
+        now.replace(tzinfo=None, microsecond=0),
+    )
