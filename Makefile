@@ -22,10 +22,12 @@ $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
 	mkdir -p $(@D) && cp $< $@
 
 demo: export AB_PIPELINE_DUCKDB_PATH = $(CURDIR)/data/demo.duckdb
-demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to the daily table, then a late row that is noticed
+demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to tables and verdicts, then a late row that is noticed
 	$(BIN)/ab-pipeline sample --replace
 	$(BIN)/dagster job execute -m ab_pipeline.definitions -j refresh --tags '$(DAYS)' $(QUIET)
 	$(BIN)/ab-pipeline summary
+	$(BIN)/ab-pipeline verdicts
+	$(BIN)/ab-pipeline report
 	$(BIN)/ab-pipeline late-rows 2025-02-14
 	$(BIN)/ab-pipeline changes
 	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, open http://127.0.0.1:3000 and watch that day being refreshed."

@@ -73,7 +73,7 @@ def _raw_changes() -> RawChanges:
     from ab_pipeline.definitions import defs
 
     settings = load_settings()
-    [assets] = [found for found in defs.assets or [] if isinstance(found, AssetsDefinition)]
+    assets = [found for found in defs.assets or [] if isinstance(found, AssetsDefinition)]
     return RawChanges(settings, warehouse_of(settings), assets)
 
 

@@ -1,0 +1,202 @@
+"""Many experiments at once: what their sums and read-outs cost, beside one bare aggregate over the same user-days."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from ab_pipeline.experiments.registry import Registry
+from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricKind, MetricRole, Variant
+from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
+from ab_pipeline.readouts.evaluate import evaluate_due
+from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
+from benchmarks.measure import run, seconds_of
+
+EXPERIMENTS, USERS, DAYS = 100, 1_000_000, 30
+FIRST_DAY = dt.date(2025, 1, 1)
+_MEASURES = ("num_of_items", "num_of_clicks", "num_of_purchases", "revenue")
+_ROWS = """
+    select
+        'e' || (u % {experiments}) || case when hash(u) % 2 = 0 then '_c' else '_t' end as variant_id,
+        cast(u as integer) as user_id, date '{first}' + cast(d as integer) as datestamp,
+        cast('a' || hash(u, 1) % 6 as varchar) as age, case when hash(u, 2) % 2 = 0 then 'f' else 'm' end as gender,
+        cast(hash(u, d) % 20 as bigint) as num_of_items, cast(hash(u, d, 1) % 4 as bigint) as num_of_clicks,
+        cast(hash(u, d, 2) % 10 = 0 as bigint) as num_of_purchases,
+        cast(case when hash(u, d, 2) % 10 = 0 then hash(u, d, 3) % 20000 else 0 end as bigint) as revenue
+    from range({first_number}, {last_number}) as days(d) cross join range({users}) as users(u)
+"""
+METRICS = tuple(
+    Metric(f"{kind}_{numerator}", kind, numerator, None, None, Direction.INCREASE, MetricRole.SECONDARY, 0.02)
+    for numerator in _MEASURES
+    for kind in (MetricKind.MEAN, MetricKind.PROPORTION)
+) + (
+    Metric("ctr", MetricKind.RATIO, "num_of_clicks", "num_of_items", None, Direction.INCREASE, MetricRole.PRIMARY, 0.02),
+    Metric("per_item", MetricKind.RATIO, "revenue", "num_of_items", None, Direction.INCREASE, MetricRole.GUARDRAIL, 0.02),
+)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds."""
+
+    bare: float
+    """One aggregate query: users' totals, then the moments of ten metrics by variant, of the last day."""
+    first_build: float
+    """The sums of every segment as of every day."""
+    daily_update: float
+    """Those of one more day, with all the history there."""
+    python: float
+    """The read-outs of one day, stored, with every segment."""
+
+
+@dataclass(frozen=True)
+class ManyExperiments:
+    """One DuckDB file with what the models read."""
+
+    path: Path
+
+    @property
+    def registry(self) -> Registry:
+        """Every experiment runs all the days, and one more."""
+        last = FIRST_DAY + dt.timedelta(days=DAYS)
+        return Registry(
+            tuple(
+                Experiment(f"e{n}", f"e{n}", "h", "o", FIRST_DAY, last, 0, 1.0, _arms(n)) for n in range(EXPERIMENTS)
+            ),
+            METRICS,
+        )
+
+    def prepare(self) -> None:
+        """The dimensions, the registry, and the daily table of the first days."""
+        with duckdb.connect(self.path) as connection:
+            connection.execute(f"set preserve_insertion_order = false; create schema {SCHEMA}; create schema analytics")
+            for table in RAW_TABLES.values():
+                connection.execute(table.create_statement())
+            connection.execute(
+                f"""
+                create table analytics.analytics_variant_user_daily as from ({self._rows(0, 0)});
+                create table analytics.fact_user_event as
+                select user_id, datestamp, datestamp::timestamp as occurred_at, 1 as item_id, 1 as clicked,
+                    1 as purchased, 1 as paidamount from analytics.analytics_variant_user_daily;
+                create table analytics.built_day (datestamp date, build_id varchar);
+                create table analytics.rolled_back_day (datestamp date, build_id varchar);
+                create table analytics.dim_user as
+                select user_id, variant_id, null::timestamp as assigned_at, 1::bigint as num_of_assignments, age, gender,
+                    true as has_metadata from ({self._rows(0, 1)});
+                create table analytics.dim_user_variant as
+                select user_id, variant_id, assigned_at, num_of_assignments from analytics.dim_user;
+                """
+            )
+            registry = self.registry
+            connection.execute(
+                "create table analytics.experiments (experiment_id varchar, name varchar, hypothesis varchar,"
+                " owner varchar, start_date date, end_date date, pre_period_days integer, allocation double, is_aa bool)"
+            )
+            connection.executemany(
+                "insert into analytics.experiments values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    [e.experiment_id, e.name, e.hypothesis, e.owner, e.start_date, e.end_date, 0, 1.0, False]
+                    for e in registry.experiments
+                ],
+            )
+            connection.execute(
+                "create table analytics.experiment_variants (experiment_id varchar, variant_id varchar,"
+                " is_control bool, expected_weight double)"
+            )
+            connection.executemany(
+                "insert into analytics.experiment_variants values (?, ?, ?, ?)",
+                [
+                    [e.experiment_id, v.variant_id, v.is_control, v.expected_weight]
+                    for e in registry.experiments
+                    for v in e.variants
+                ],
+            )
+            connection.execute(
+                "create table analytics.metrics (metric_id varchar, kind varchar, numerator varchar,"
+                " denominator varchar, cap double)"
+            )
+            connection.executemany(
+                "insert into analytics.metrics values (?, ?, ?, ?, ?)",
+                [[m.metric_id, m.kind, m.numerator, m.denominator, m.cap] for m in registry.metrics],
+            )
+        self.add_days(0, DAYS)
+
+    def add_days(self, first: int, last: int) -> None:
+        """As builds of the daily table would."""
+        with duckdb.connect(self.path) as connection:
+            connection.execute("set preserve_insertion_order = false")
+            connection.execute(
+                f"""
+                insert into analytics.analytics_variant_user_daily {self._rows(first, last)};
+                insert into analytics.fact_user_event
+                select user_id, datestamp, datestamp, 1, 1, num_of_purchases, revenue from ({self._rows(first, last)});
+                insert into analytics.built_day
+                select date '{FIRST_DAY}' + d::integer, 'build ' || d from range({first}, {last}) as days(d);
+                """
+            )
+
+    def build(self) -> float:
+        """Seconds that dbt's models of experiments take, without its start."""
+        target = self.path.parent / "target"
+        run(
+            [
+                *(str(PROJECT_ROOT / ".venv" / "bin" / "dbt"), "run", "--select", "group:experiments", "--threads", "1"),
+                *("--target-path", str(target), "--log-path", str(target)),
+            ],
+            {"AB_PIPELINE_TARGET": "local", "AB_PIPELINE_DUCKDB_PATH": str(self.path)},
+            PROJECT_ROOT / "dbt_project",
+        )
+        results = json.loads((target / "run_results.json").read_bytes())["results"]
+        return sum(result["execution_time"] for result in results)
+
+    def bare(self) -> float:
+        """Seconds of one aggregate query over the user-days."""
+        totals = ", ".join(f"sum({m}) as {m}" for m in _MEASURES)
+        pairs = [(a, b) for i, a in enumerate(_MEASURES) for b in _MEASURES[i:]]
+        sums = ", ".join(
+            [f"sum({m}), sum(case when {m} > 0 then 1 else 0 end)" for m in _MEASURES]
+            + [f"sum({a}::double * {b})" for a, b in pairs]
+        )
+        query = f"""
+            select variant_id, count(*), {sums}
+            from analytics.dim_user left join (
+                select variant_id, user_id, {totals} from analytics.analytics_variant_user_daily group by all
+            ) using (variant_id, user_id)
+            group by variant_id
+        """
+        with duckdb.connect(self.path) as connection:
+            return seconds_of(lambda: connection.execute(query).fetchall())
+
+    def read_out(self) -> float:
+        """Seconds of Python and its queries for the newest looks."""
+        with DuckDBWarehouse(self.path).open(read_only=False) as session:
+            started = time.perf_counter()
+            evaluate_due(session, self.registry, dt.datetime.now(dt.UTC))
+            return time.perf_counter() - started
+
+    def _rows(self, first: int, last: int) -> str:
+        return _ROWS.format(
+            experiments=EXPERIMENTS, first=FIRST_DAY, first_number=first, last_number=last, users=USERS
+        )
+
+
+def _arms(number: int) -> tuple[Variant, ...]:
+    return (Variant(f"e{number}_c", True, 1.0), Variant(f"e{number}_t", False, 1.0))
+
+
+def costs(folder: Path) -> Costs:
+    """Prepare, and measure each once: the first build and a daily update cannot be repeated on the same file."""
+    warehouse = ManyExperiments(folder / "warehouse.duckdb")
+    warehouse.prepare()
+    bare = min(warehouse.bare() for _ in range(3))
+    first_build = warehouse.build()
+    warehouse.read_out()
+    warehouse.add_days(DAYS, DAYS + 1)
+    daily_update = warehouse.build()
+    return Costs(bare, first_build, daily_update, warehouse.read_out())
