@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import duckdb
+from ab_pipeline_tests.dbt_warehouse import Connection
 
 MEASURES = ("num_of_items", "num_of_clicks", "num_of_purchases", "revenue")
 Key = tuple[str, str, str, str, date, bool]
@@ -52,7 +52,7 @@ class Unit:
         yield f"activity:{'returning' if self._before() else 'new'}"
 
 
-def expected_statistics(connection: duckdb.DuckDBPyConnection) -> dict[Key, Sums]:
+def expected_statistics(connection: Connection) -> dict[Key, Sums]:
     """What `experiment_statistics` has to hold: users, then the moments in its order."""
     metrics = [
         Metric(*row)
@@ -78,7 +78,7 @@ def expected_statistics(connection: duckdb.DuckDBPyConnection) -> dict[Key, Sums
 
 
 def _units(
-    connection: duckdb.DuckDBPyConnection, name: str, start: date, pre_period: timedelta, *, end: date, last: date
+    connection: Connection, name: str, start: date, pre_period: timedelta, *, end: date, last: date
 ) -> list[Unit]:
     assigned = connection.execute(
         "select user_id, variant_id, cast(assigned_at as date), age, gender, has_metadata, num_of_assignments"
@@ -135,7 +135,7 @@ def _cap(metric: Metric, units: list[Unit], as_of: date) -> int | None:
     return next(t for place, t in enumerate(totals, start=1) if place >= metric.cap * len(totals))
 
 
-def built_statistics(connection: duckdb.DuckDBPyConnection) -> dict[Key, tuple[Any, ...]]:
+def built_statistics(connection: Connection) -> dict[Key, tuple[Any, ...]]:
     """What `experiment_statistics` holds."""
     rows = connection.execute(
         "select experiment_id, metric_id, variant_id, segment, as_of, cap is not null,"

@@ -11,6 +11,7 @@ from ab_pipeline.sample_data.spec import SampleSpec
 from benchmarks.calibration import calibrate
 from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.measure import Run, machine, median_seconds
+from benchmarks.readouts import costs as experiment_costs
 from benchmarks.redshift import refresh_one_day
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.ticks import latencies, tick_costs
@@ -120,6 +121,14 @@ def cleanup(folder: Path, runs: int) -> None:
         )
 
 
+def experiments(folder: Path, _runs: int) -> None:
+    """100 experiments x 10 metrics x 1 M users x 30 days: sums and read-outs / one bare aggregate query."""
+    found = experiment_costs(folder)
+    _print("One more day's sums / bare aggregate of 30 days, one look", found.daily_update, found.bare, goal=1.2)
+    _print("Every segment on every day, from nothing / the same", found.first_build, found.bare, goal=1.2)
+    print(f"Read-outs of a day, in Python: {found.python:.1f} s (goal: 5)", flush=True)
+
+
 def calibration(_folder: Path, _runs: int) -> None:
     """The read-out's promises on 2,000 simulated experiments of each kind."""
     calibrate()
@@ -135,6 +144,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "redshift": redshift,
     "cleanup": cleanup,
     "calibration": calibration,
+    "experiments": experiments,
 }
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from ab_pipeline.experiments.registry import Registry
 from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricKind, MetricRole, Variant
+from ab_pipeline.experiments.registry import Registry
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.readouts.evaluate import evaluate_due
 from ab_pipeline.settings import PROJECT_ROOT
@@ -31,13 +31,15 @@ _ROWS = """
         cast(case when hash(u, d, 2) % 10 = 0 then hash(u, d, 3) % 20000 else 0 end as bigint) as revenue
     from range({first_number}, {last_number}) as days(d) cross join range({users}) as users(u)
 """
-METRICS = tuple(
-    Metric(f"{kind}_{numerator}", kind, numerator, None, None, Direction.INCREASE, MetricRole.SECONDARY, 0.02)
-    for numerator in _MEASURES
-    for kind in (MetricKind.MEAN, MetricKind.PROPORTION)
-) + (
-    Metric("ctr", MetricKind.RATIO, "num_of_clicks", "num_of_items", None, Direction.INCREASE, MetricRole.PRIMARY, 0.02),
-    Metric("per_item", MetricKind.RATIO, "revenue", "num_of_items", None, Direction.INCREASE, MetricRole.GUARDRAIL, 0.02),
+_TO = (None, Direction.INCREASE)
+METRICS = (
+    Metric("ctr", MetricKind.RATIO, "num_of_clicks", "num_of_items", *_TO, MetricRole.PRIMARY, 0.02),
+    Metric("revenue_per_item", MetricKind.RATIO, "revenue", "num_of_items", *_TO, MetricRole.GUARDRAIL, 0.02),
+    *(
+        Metric(f"{kind}_{numerator}", kind, numerator, None, *_TO, MetricRole.SECONDARY, 0.02)
+        for numerator in _MEASURES
+        for kind in (MetricKind.MEAN, MetricKind.PROPORTION)
+    ),
 )
 
 
@@ -87,8 +89,8 @@ class ManyExperiments:
                 create table analytics.built_day (datestamp date, build_id varchar);
                 create table analytics.rolled_back_day (datestamp date, build_id varchar);
                 create table analytics.dim_user as
-                select user_id, variant_id, null::timestamp as assigned_at, 1::bigint as num_of_assignments, age, gender,
-                    true as has_metadata from ({self._rows(0, 1)});
+                select user_id, variant_id, null::timestamp as assigned_at, 1::bigint as num_of_assignments,
+                    age, gender, true as has_metadata from ({self._rows(0, 1)});
                 create table analytics.dim_user_variant as
                 select user_id, variant_id, assigned_at, num_of_assignments from analytics.dim_user;
                 """
@@ -96,7 +98,8 @@ class ManyExperiments:
             registry = self.registry
             connection.execute(
                 "create table analytics.experiments (experiment_id varchar, name varchar, hypothesis varchar,"
-                " owner varchar, start_date date, end_date date, pre_period_days integer, allocation double, is_aa bool)"
+                " owner varchar, start_date date, end_date date, pre_period_days integer, allocation double,"
+                " is_aa bool)"
             )
             connection.executemany(
                 "insert into analytics.experiments values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -146,7 +149,14 @@ class ManyExperiments:
         target = self.path.parent / "target"
         run(
             [
-                *(str(PROJECT_ROOT / ".venv" / "bin" / "dbt"), "run", "--select", "group:experiments", "--threads", "1"),
+                *(
+                    str(PROJECT_ROOT / ".venv" / "bin" / "dbt"),
+                    "run",
+                    "--select",
+                    "group:experiments",
+                    "--threads",
+                    "1",
+                ),
                 *("--target-path", str(target), "--log-path", str(target)),
             ],
             {"AB_PIPELINE_TARGET": "local", "AB_PIPELINE_DUCKDB_PATH": str(self.path)},
@@ -181,9 +191,7 @@ class ManyExperiments:
             return time.perf_counter() - started
 
     def _rows(self, first: int, last: int) -> str:
-        return _ROWS.format(
-            experiments=EXPERIMENTS, first=FIRST_DAY, first_number=first, last_number=last, users=USERS
-        )
+        return _ROWS.format(experiments=EXPERIMENTS, first=FIRST_DAY, first_number=first, last_number=last, users=USERS)
 
 
 def _arms(number: int) -> tuple[Variant, ...]:

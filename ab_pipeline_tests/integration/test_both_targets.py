@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, date, datetime
 
 import pytest
 
+from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline.experiments.registry import read_registry
+from ab_pipeline.readouts.evaluate import evaluate_due, evaluate_newest
+from ab_pipeline.readouts.placebo import placebo
+from ab_pipeline.readouts.store import newest_verdicts
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.warehouse.duckdb import DuckDBSession
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile, RedshiftDatabase
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile, RedshiftDatabase, days
 from ab_pipeline_tests.mandated import built_rows, mandated_rows
 
 ODD_ROWS = {
@@ -57,3 +63,24 @@ def test_the_same_raw_rows_are_built_into_the_same_tables(
     for table in TABLES:
         rows = f"select * from analytics.{table}"
         assert Counter(local.execute(rows)) == Counter(redshift.execute(rows))
+
+
+def test_the_same_raw_rows_give_the_same_verdicts(
+    both: tuple[DuckDBFile, RedshiftDatabase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = read_registry(PROJECT_DIR / "seeds")
+    found = []
+    for warehouse in both:
+        monkeypatch.setenv("AB_PIPELINE_TARGET", warehouse.target)
+        warehouse.dbt("seed")
+        warehouse.refresh(experiments=True)
+        # a second build goes through the incremental statements
+        warehouse.execute("insert into raw_data.user_event values (1, timestamp '2025-02-28 12:00:00', 7, 1, 1, 100)")
+        warehouse.refresh(days(date(2025, 2, 28), date(2025, 3, 1)), experiments=True)
+        with warehouse.session() as session:
+            looks = evaluate_due(session, registry, datetime(2025, 3, 2, tzinfo=UTC))
+            assert evaluate_due(session, registry, datetime(2025, 3, 3, tzinfo=UTC)) == 0
+            readouts = [evaluation.readout for evaluation in evaluate_newest(session, registry)]
+            found.append((looks, readouts, newest_verdicts(session), placebo(session, registry, "search", runs=3)))
+    assert found[0] == found[1]
+    assert {readout.experiment_id for readout in found[0][1]} == {"search", "inferred"}

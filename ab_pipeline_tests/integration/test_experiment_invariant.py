@@ -7,6 +7,7 @@ project, in part, in the wrong order or failing half-way, and works the sums out
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
@@ -26,13 +27,14 @@ REGISTRY = """
 create schema if not exists analytics;
 create table analytics.experiments as
 select 'checkout' as experiment_id, 'n' as name, 'h' as hypothesis, 'o' as owner, date '2025-01-02' as start_date,
-       date '2025-01-03' as end_date, 1 as pre_period_days, 1.0::double as allocation, false as is_aa;
+       date '2025-01-03' as end_date, 1 as pre_period_days, cast(1 as double precision) as allocation, false as is_aa;
 create table analytics.experiment_variants as
-select 'checkout' as experiment_id, variant_id, is_control, 0.5::double as expected_weight
+select 'checkout' as experiment_id, variant_id, is_control, cast(0.5 as double precision) as expected_weight
 from (values ('checkout_control', true), ('checkout_new', false)) as variants(variant_id, is_control);
 create table analytics.metrics as
-select metric_id, kind, numerator, denominator, cap::double as cap from (values
-    ('purchases', 'count', 'num_of_purchases', null, null), ('buyers', 'proportion', 'revenue', null, null),
+select metric_id, kind, numerator, denominator, cast(cap as double precision) as cap from (values
+    ('purchases', 'count', 'num_of_purchases', null, cast(null as numeric)),
+    ('buyers', 'proportion', 'revenue', null, null),
     ('revenue', 'mean', 'revenue', null, 0.5), ('clicks', 'ratio', 'num_of_clicks', 'num_of_items', null)
 ) as metrics(metric_id, kind, numerator, denominator, cap);
 """
@@ -45,6 +47,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.too_slow],
     phases=set(Phase) - {Phase.shrink, Phase.explain},
 )
+ON_REDSHIFT = settings(SETTINGS, max_examples=1, stateful_step_count=6)
 THOROUGH = settings(SETTINGS, max_examples=100, stateful_step_count=40, phases=set(Phase))
 
 windows = st.sampled_from([(start, end + A_DAY) for start in DAYS for end in DAYS if start <= end])
@@ -70,7 +73,7 @@ class Experiments(RawChanges):
     @rule(position=positions, moment=st.one_of(moments, st.none()))
     def an_assignment_is_dated(self, position: int, moment: object) -> None:
         self.change_dimensions(
-            "update raw_data.user_variant set assigned_at = ? where rowid = ?",
+            f"update raw_data.user_variant set assigned_at = ? where {self.warehouse.row_id} = ?",
             [moment, self.pick("user_variant", position)[0]],
         )
 
@@ -136,9 +139,10 @@ class Experiments(RawChanges):
                 ).fetchall()
             )
 
-    def rows(self, table: str) -> list[tuple[Any, ...]]:
-        build_id = "" if table in ("experiment_units", "experiment_reconciliation") else "exclude (build_id)"
-        return self.warehouse.execute(f"select * {build_id} from analytics.{table} order by all")
+    def rows(self, table: str) -> Counter[tuple[Any, ...]]:
+        """Of what a build writes, all but its own id."""
+        rows = self.warehouse.execute(f"select * from analytics.{table}")
+        return Counter(row[:-1] if table.endswith("_sums") else row for row in rows)
 
     def teardown(self) -> None:
         self.build()
@@ -156,6 +160,7 @@ def state_machine(warehouse: DbtWarehouse) -> type[Experiments]:
     return ExperimentsOfTheWarehouse
 
 
-def test_the_sums_are_those_of_the_daily_table(state_machine: type[Experiments]) -> None:
+def test_the_sums_are_those_of_the_daily_table(state_machine: type[Experiments], warehouse: DbtWarehouse) -> None:
     is_thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-    run_state_machine_as_test(state_machine, settings=THOROUGH if is_thorough else SETTINGS)
+    shorter = ON_REDSHIFT if warehouse.target == "redshift" else SETTINGS
+    run_state_machine_as_test(state_machine, settings=THOROUGH if is_thorough else shorter)

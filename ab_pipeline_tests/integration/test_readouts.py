@@ -25,7 +25,7 @@ from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.base import WarehouseError
 from ab_pipeline.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, days
+from ab_pipeline_tests.dbt_warehouse import DuckDBFile, days
 
 NOW = dt.datetime(2025, 3, 2, 8, 0, tzinfo=dt.UTC)
 LATE = dt.date(2025, 2, 20)
@@ -38,22 +38,22 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def built(warehouse: DbtWarehouse, sample: Path) -> DbtWarehouse:
+def built(duckdb_file: DuckDBFile, sample: Path) -> DuckDBFile:
     """The sample, built and read out: once, and copied for each test."""
     if not sample.exists():
-        with DuckDBWarehouse(warehouse.path).open(read_only=False) as session:
+        with DuckDBWarehouse(duckdb_file.path).open(read_only=False) as session:
             generate(session, SampleSpec(users=12_000, events_per_day=12_000))
-        warehouse.dbt("seed", "--select", "group:registry")
-        warehouse.refresh(experiments=True)
-        with DuckDBWarehouse(warehouse.path).open(read_only=False) as session:
+        duckdb_file.dbt("seed", "--select", "group:registry")
+        duckdb_file.refresh(experiments=True)
+        with DuckDBWarehouse(duckdb_file.path).open(read_only=False) as session:
             evaluate_due(session, read_registry(PROJECT_DIR / "seeds"), NOW)
-        shutil.copy(warehouse.path, sample)
-    shutil.copy(sample, warehouse.path)
-    return warehouse
+        shutil.copy(duckdb_file.path, sample)
+    shutil.copy(sample, duckdb_file.path)
+    return duckdb_file
 
 
 @pytest.fixture
-def session(built: DbtWarehouse) -> Iterator[DuckDBSession]:
+def session(built: DuckDBFile) -> Iterator[DuckDBSession]:
     with DuckDBWarehouse(built.path).open(read_only=False) as session:
         yield session
 
@@ -110,7 +110,7 @@ def test_nothing_is_computed_again_while_nothing_changed(session: DuckDBSession,
     assert session.rows("select * from analytics.experiment_verdicts order by all") == before
 
 
-def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DbtWarehouse, registry: Registry) -> None:
+def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DuckDBFile, registry: Registry) -> None:
     [(user,)] = built.execute(
         "select min(user_id) from analytics.experiment_units"
         " where variant_id = 'checkout_control' and exclusion is null and first_day < ?",
@@ -137,7 +137,7 @@ def test_a_declaration_that_changed_concerns_the_newest_look(session: DuckDBSess
     assert evaluate_due(session, fewer, NOW) == len(registry.experiments)
 
 
-def test_variants_that_nobody_declared_are_read_out_as_one_experiment(built: DbtWarehouse, registry: Registry) -> None:
+def test_variants_that_nobody_declared_are_read_out_as_one_experiment(built: DuckDBFile, registry: Registry) -> None:
     built.execute("update raw_data.user_variant set variant_id = 'blue' where variant_id = 'search_control'")
     built.execute("update raw_data.user_variant set variant_id = 'green' where variant_id = 'search_hybrid'")
     built.refresh(days(LATE, LATE + dt.timedelta(days=1)), experiments=True)
@@ -182,7 +182,7 @@ def test_questions_that_have_no_answer_say_which_have(session: DuckDBSession, re
 
 
 def test_the_command_prints_the_read_out_and_the_json_contract(
-    built: DbtWarehouse, registry: Registry, tmp_path: Path
+    built: DuckDBFile, registry: Registry, tmp_path: Path
 ) -> None:
     get_settings.cache_clear()
     run = CliRunner().invoke

@@ -177,8 +177,8 @@ capped as (
         totals.activity,
         totals.datestamp,
         caps.cap,
-        cast(least(totals.total, caps.cap) as decimal(18, 0)) as total,
-        cast(least(totals.pre_total, caps.cap) as decimal(18, 0)) as pre_total
+        cast(least(totals.total, caps.cap) as decimal(19, 0)) as total,
+        cast(least(totals.pre_total, caps.cap) as decimal(19, 0)) as pre_total
     from totals
     left join caps
         on

@@ -66,10 +66,10 @@ steps as (
             {{ measure }} - sum({{ measure }}_of_day) over (
                 partition by experiment_id, user_id order by datestamp desc
                 rows between unbounded preceding and current row
-            ) as decimal(18, 0)
+            ) as decimal(19, 0)
         ) as before_{{ measure }},
-        cast({{ measure }}_of_day as decimal(18, 0)) as {{ measure }}_of_day,
-        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
+        cast({{ measure }}_of_day as decimal(19, 0)) as {{ measure }}_of_day,
+        cast(pre_{{ measure }} as decimal(19, 0)) as pre_{{ measure }},
         {% endfor -%}
         0 as entered
     from unit_days
@@ -80,7 +80,7 @@ steps as (
         {% for measure in measures() -%}
         0 as before_{{ measure }},
         0 as {{ measure }}_of_day,
-        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
+        cast(pre_{{ measure }} as decimal(19, 0)) as pre_{{ measure }},
         {% endfor -%}
         1 as entered
     from units

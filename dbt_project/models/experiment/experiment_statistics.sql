@@ -34,21 +34,30 @@ days as (
 
 ),
 
-segment_days as (
+segmented as (
 
     {% for segment in segments.values() -%}
     select
+        daily_sums.*,
+        {{ segment }} as segment
+    from daily_sums
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+segment_days as (
+
+    select
         experiment_id,
         variant_id,
-        {{ segment }} as segment,
+        segment,
         {% for name in sums_of_measures() -%}
         sum({{ name }}) as {{ name }},
         {% endfor -%}
         datestamp
-    from daily_sums
-    group by experiment_id, variant_id, {{ segment }}, datestamp
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    from segmented
+    group by experiment_id, variant_id, segment, datestamp
+
 ),
 
 -- a segment has a row on every day from its first on, whether anybody was there or not
@@ -69,14 +78,24 @@ sums as (
 
 ),
 
-capped as (
+capped_segmented as (
 
     {% for segment in segments.values() -%}
+    select
+        capped_sums.*,
+        {{ segment }} as segment
+    from capped_sums
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+capped as (
+
     select
         experiment_id,
         metric_id,
         variant_id,
-        {{ segment }} as segment,
+        segment,
         datestamp as as_of,
         max(cap) as cap,
         cast(sum(total) as double precision) as y,
@@ -84,10 +103,9 @@ capped as (
         cast(sum(total_x_total) as double precision) as yy,
         cast(sum(pre_total_x_pre_total) as double precision) as xx,
         cast(sum(total_x_pre_total) as double precision) as yx
-    from capped_sums
-    group by experiment_id, metric_id, variant_id, {{ segment }}, datestamp
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    from capped_segmented
+    group by experiment_id, metric_id, variant_id, segment, datestamp
+
 ),
 
 ratios as (
