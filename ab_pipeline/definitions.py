@@ -31,7 +31,12 @@ _warehouse_assets = warehouse_assets(
     _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
 )
 _readout_assets = readout_assets(_settings, warehouse_of(_settings), PROJECT_DIR / "seeds")
-_daily_keys = [key for key in _warehouse_assets.keys if _warehouse_assets.get_asset_spec(key).partitions_def]
+_daily_keys = [
+    spec.key
+    for spec in _warehouse_assets.specs
+    # an experiment has days only while it runs
+    if spec.partitions_def and spec.group_name != "experiments"
+]
 _freshness_checks = [
     daily_freshness(_daily_keys, _settings),
     raw_freshness(_project, _manifest, _translator, _settings),
