@@ -8,7 +8,7 @@ from dagster import AssetSelection, Definitions, define_asset_job, in_process_ex
 
 from ab_pipeline.assets.dbt import WAREHOUSE_POOL, warehouse_assets
 from ab_pipeline.assets.experiments import readout_assets
-from ab_pipeline.assets.freshness import daily_freshness, raw_freshness
+from ab_pipeline.assets.freshness import daily_freshness, daily_keys, raw_freshness
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.alerts import alert_sensors
@@ -31,14 +31,8 @@ _warehouse_assets = warehouse_assets(
     _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
 )
 _readout_assets = readout_assets(_settings, warehouse_of(_settings), PROJECT_DIR / "seeds")
-_daily_keys = [
-    spec.key
-    for spec in _warehouse_assets.specs
-    # an experiment has days only while it runs
-    if spec.partitions_def and spec.group_name != "experiments"
-]
 _freshness_checks = [
-    daily_freshness(_daily_keys, _settings),
+    daily_freshness(daily_keys(_warehouse_assets), _settings),
     raw_freshness(_project, _manifest, _translator, _settings),
 ]
 

@@ -17,6 +17,7 @@ from dagster import (
     AssetCheckSpec,
     AssetKey,
     AssetRecordsFilter,
+    AssetsDefinition,
     MetadataValue,
     multi_asset_check,
 )
@@ -33,6 +34,11 @@ _SEVERITIES = {"error": AssetCheckSeverity.ERROR}
 def expected_day(now: datetime, deadline_hour: int) -> date:
     """The newest day that must be built: yesterday, from the deadline on. `now` is in the days' own time zone."""
     return now.date() - timedelta(days=1 if now.hour >= deadline_hour else 2)
+
+
+def daily_keys(assets: AssetsDefinition) -> list[AssetKey]:
+    """The assets that have every day. An experiment has days only while it runs."""
+    return [spec.key for spec in assets.specs if spec.partitions_def and spec.group_name != "experiments"]
 
 
 def daily_freshness(keys: Sequence[AssetKey], settings: Settings) -> AssetChecksDefinition:

@@ -24,7 +24,7 @@ from dagster import (
 )
 
 from ab_pipeline.assets.dbt import warehouse_assets
-from ab_pipeline.assets.freshness import daily_freshness, raw_freshness
+from ab_pipeline.assets.freshness import daily_freshness, daily_keys, raw_freshness
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.alerts import alert_sensors
@@ -52,7 +52,7 @@ class Location:
         models = warehouse_assets(project, manifest, translator, {})
         checks = [
             raw_freshness(project, manifest, translator, settings),
-            daily_freshness([key for key in models.keys if models.get_asset_spec(key).partitions_def], settings),
+            daily_freshness(daily_keys(models), settings),
         ]
         self.definitions = Definitions(
             assets=[*raw_assets(manifest, translator), models],
