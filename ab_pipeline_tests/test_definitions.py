@@ -142,7 +142,11 @@ def test_a_wrong_setting_fails_the_load_with_its_sentence() -> None:
 
 
 def test_on_redshift_tables_are_kept_up_and_nothing_is_asked_while_loading() -> None:
-    nowhere = {f"{ENV_PREFIX}REDSHIFT_{name}": "nowhere.invalid" for name in ("HOST", "DATABASE", "USER", "PASSWORD")}
+    # the database of the stand-in, whose project other tests have read
+    nowhere = {
+        f"{ENV_PREFIX}REDSHIFT_{name}": value
+        for name, value in {"HOST": "nowhere.invalid", "DATABASE": "dev", "USER": "etl", "PASSWORD": "x"}.items()
+    }
     process = subprocess.run(
         [sys.executable, "-W", "error", "-c", UPKEEP],
         env=os.environ | nowhere | {f"{ENV_PREFIX}TARGET": "redshift"},

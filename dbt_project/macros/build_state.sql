@@ -57,7 +57,7 @@
     ) {{ table_attributes('user_id', 'user_id') }};
     create table if not exists {{ build_state('built_dimensions') }} (
         variant_signature varchar(64), metadata_signature varchar(64)
-    );
+    ) {{ table_attributes('all') }};
     drop table if exists changed_user;
     create temporary table changed_user {{ table_attributes('user_id', 'user_id') }} as
     {{ _changed_users() }}
