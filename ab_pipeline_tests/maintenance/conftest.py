@@ -36,7 +36,7 @@ def home(_past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="package")
 def _postgres_past(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = _create(postgres, "past")
+    url = _create(postgres, "three_runs")
     with postgres_instance(tmp_path_factory.mktemp("past") / "home", url) as instance:
         live_through(instance, DAYS)
     return url
@@ -45,7 +45,7 @@ def _postgres_past(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> s
 @pytest.fixture
 def postgres_url(_postgres_past: str, postgres: str) -> Iterator[str]:
     """A database of the test's own with the same past."""
-    url = _create(postgres, "current", template="past")
+    url = _create(postgres, "current", template="three_runs")
     yield url
     with _administration(postgres) as admin:
         admin.execute("select datname from pg_database where datname like 'current%'")
@@ -72,6 +72,8 @@ def silent(line: str) -> None:
 
 def _create(server: str, name: str, template: str = "template0") -> str:
     with _administration(server) as admin:
+        # a worker may come to this package twice
+        admin.execute(f"drop database if exists {name} with (force)")
         admin.execute(f"create database {name} template {template}")
     return server.replace("/postgres?", f"/{name}?")
 
