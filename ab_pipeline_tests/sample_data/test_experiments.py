@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from ab_pipeline.sample_data.experiments import EXPERIMENTS, LAST_DAY, STILL_RUNNING, Variant
+from ab_pipeline.sample_data.experiments import EXPERIMENTS, LAST_DAY, NO_DIFFERENCE, STILL_RUNNING, Variant
 from ab_pipeline.settings import PROJECT_ROOT, Settings
 
 SEEDS = PROJECT_ROOT / "dbt_project" / "seeds"
@@ -27,6 +27,7 @@ def test_the_registry_declares_exactly_these_experiments() -> None:
             "end_date": experiment.end_date.isoformat(),
             "pre_period_days": str(experiment.pre_period_days),
             "allocation": str(experiment.allocation),
+            "is_aa": str(experiment is NO_DIFFERENCE).lower(),
         }
         for experiment in EXPERIMENTS
     ]
