@@ -24,9 +24,10 @@ def changes() -> None:
     if not tick.run_requests:
         click.echo(f"The sensor requests nothing: {tick.skip_message}")
         return
-    table = Table("days", "assets", title="The sensor requests", title_justify="left")
+    graph = defs.resolve_asset_graph()
+    table = Table("days", "asset groups", title="The sensor requests", title_justify="left")
     for request in tick.run_requests:
         first, last = (request.tags[tag] for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG))
-        assets = ", ".join(sorted(key.path[-1] for key in request.asset_selection or []))
-        table.add_row(first if first == last else f"{first} to {last}", assets)
-    Console(width=1000, soft_wrap=True).print(table)
+        groups = sorted({graph.get(key).group_name for key in request.asset_selection or []})
+        table.add_row(first if first == last else f"{first} to {last}", ", ".join(groups))
+    Console().print(table)
