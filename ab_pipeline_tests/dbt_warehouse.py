@@ -8,6 +8,7 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -103,7 +104,9 @@ class DbtWarehouse(ABC):
             DbtError: with the message of every node that did not succeed.
         """
         try:
-            result = dbtRunner().invoke(self._arguments(*arguments, window=window))
+            # dbt looks up the source of every frame of its stack at each start, and pytest's stack is deep
+            with ThreadPoolExecutor(1) as thread:
+                result = thread.submit(dbtRunner().invoke, self._arguments(*arguments, window=window)).result()
         finally:
             close_the_file()
         if not result.success:

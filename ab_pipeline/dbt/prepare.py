@@ -59,4 +59,8 @@ def _run(runner: dbtRunner, command: list[str], project_dir: Path, target: str, 
 
 
 if __name__ == "__main__":
-    sys.exit(not prepare(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
+    is_prepared = prepare(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # a compilation that fails can leave a thread of dbt in DuckDB, which aborts when Python ends around it
+    os._exit(not is_prepared)
