@@ -53,14 +53,11 @@ def _create_sources(manifest: Manifest, path: Path) -> None:
 
 
 def _run(runner: dbtRunner, command: list[str], project_dir: Path, target: str, folder: Path) -> dbtRunnerResult:
-    options = ["--quiet", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
+    # a compilation that fails waits for no thread, and one that is left in DuckDB aborts when Python ends around it
+    options = ["--quiet", "--single-threaded", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
     options += ["--target", target, "--target-path", str(folder), "--log-path", str(folder)]
     return runner.invoke([*command, *options])
 
 
 if __name__ == "__main__":
-    is_prepared = prepare(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # a compilation that fails can leave a thread of dbt in DuckDB, which aborts when Python ends around it
-    os._exit(not is_prepared)
+    sys.exit(not prepare(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
