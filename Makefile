@@ -43,7 +43,7 @@ $(AXE):
 	npm install --silent --no-save --prefix .browser axe-core@4.11.0
 
 test: install browser ## all tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .

@@ -13,6 +13,11 @@ from ab_pipeline_tests.redshift.server import Redshift, redshift_server
 from ab_pipeline_tests.servers import postgres_server, s3_server, server_folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first, so that no worker of `make test` is left alone with them at the end."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
 @pytest.fixture
 def settings_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """What dbt and the package read, whatever the developer's own settings are."""

@@ -65,6 +65,8 @@ class AlertFile:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 # or it was replaced while this one waited
                 if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                    # or it was still empty when it was opened
+                    file.seek(0, os.SEEK_END)
                     yield file
                     return
 

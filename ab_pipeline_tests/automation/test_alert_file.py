@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
+
+import pytest
 
 from ab_pipeline.automation.alert import Outcome, Record
 from ab_pipeline.automation.alert_file import AlertFile
@@ -44,3 +49,18 @@ def test_nothing_that_is_appended_meanwhile_is_lost(tmp_path: Path) -> None:
             file.forget(NOW - timedelta(days=30))
     file.forget(NOW - timedelta(days=30))
     assert {found.run_id for found in file.records()} == {f"young {number}" for number in range(40)}
+
+
+def test_a_line_that_is_written_while_another_waits_for_the_lock_is_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = AlertFile(tmp_path / "alerts.jsonl")
+    lock = fcntl.flock
+
+    def lock_after_another(opened: BinaryIO, operation: int) -> None:
+        file.path.write_text(json.dumps({"of": "another process"}))
+        lock(opened, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_after_another)
+    file.append(record("this"))
+    assert file.records() == [record("this")]
