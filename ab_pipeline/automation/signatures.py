@@ -71,8 +71,9 @@ def raw_days(session: Session, since: dt.date) -> dict[dt.date | None, DaySignat
     """The signature of every day from `since` on, and of the events without a day."""
     signature = session.signature([column.name for column in USER_EVENT.columns])
     rows = session.rows(
+        # grouped by dates: to group by their texts takes four times as long
         f"select cast(cast(datestamp as date) as varchar), count(*), {signature} from {USER_EVENT.relation}"
-        f" where {_from(since)} group by 1 order by 1",
+        f" where {_from(since)} group by cast(datestamp as date) order by 1",
     )
     days: dict[dt.date | None, DaySignature] = {}
     for value, count, text in rows:
