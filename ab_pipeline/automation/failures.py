@@ -7,14 +7,10 @@ from itertools import chain
 
 from dagster import AssetCheckEvaluation, AssetCheckSeverity, AssetKey, DagsterEvent, DagsterEventType, DagsterRun
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 from dagster_shared.error import SerializableErrorInfo
 
 from ab_pipeline.automation.alert import Alert
+from ab_pipeline.automation.runs import days_of
 from ab_pipeline.dbt.error_text import NodeError, node_errors, without_ansi
 
 EVENT_TYPES = {
@@ -122,6 +118,5 @@ def _owners(keys: Iterable[AssetKey], graph: AssetGraph) -> tuple[str, ...]:
 
 
 def _days(run: DagsterRun) -> str:
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG, "")
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG, first)
-    return first if first == last else f"{first} to {last}"
+    first, *others = [str(day) for day in days_of(run)] or [""]
+    return f"{first} to {others[-1]}" if others else first

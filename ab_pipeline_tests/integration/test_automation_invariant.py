@@ -6,34 +6,21 @@ executes, delays, breaks or kills the runs it requests. HYPOTHESIS_PROFILE=thoro
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from ab_pipeline.automation.runs import days_of
 from ab_pipeline_tests.daemon import Daemon, days, open_instance
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+from ab_pipeline_tests.integration.how_long import HowLong, how_long
 from ab_pipeline_tests.integration.raw_changes import RawChanges
 from ab_pipeline_tests.mandated import built_rows, mandated_rows
-
-# a failure is shown as it was found: making it smaller takes minutes, and is left to the thorough profile
-SETTINGS = settings(
-    max_examples=3,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    phases=set(Phase) - {Phase.shrink, Phase.explain},
-)
-# a refresh of the stand-in takes twice as long
-ON_REDSHIFT = settings(SETTINGS, max_examples=1, stateful_step_count=12)
-THOROUGH = settings(SETTINGS, max_examples=60, stateful_step_count=40, phases=set(Phase))
 
 BREAKS = {
     # nothing is built
@@ -180,6 +167,5 @@ def state_machine(warehouse: DbtWarehouse, tmp_path_factory: pytest.TempPathFact
 
 
 def test_nothing_is_lost_and_nothing_doubled(state_machine: type[Automation], warehouse: DbtWarehouse) -> None:
-    is_thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-    quick = ON_REDSHIFT if warehouse.target == "redshift" else SETTINGS
-    run_state_machine_as_test(state_machine, settings=THOROUGH if is_thorough else quick)
+    looked_for = how_long(warehouse.target, local=HowLong(3, 20), redshift=HowLong(1, 12), thorough=HowLong(60, 40))
+    run_state_machine_as_test(state_machine, settings=looked_for)

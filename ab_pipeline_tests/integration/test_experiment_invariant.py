@@ -6,18 +6,17 @@ project, in part, in the wrong order or failing half-way, and works the sums out
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from ab_pipeline_tests.dbt_warehouse import DbtError, DbtWarehouse, days
 from ab_pipeline_tests.experiment_reference import built_statistics, expected_statistics
+from ab_pipeline_tests.integration.how_long import HowLong, how_long
 from ab_pipeline_tests.integration.raw_changes import DAYS, RawChanges, moments, positions
 
 A_DAY = timedelta(days=1)
@@ -38,17 +37,6 @@ select metric_id, kind, numerator, denominator, cast(cap as double precision) as
     ('revenue', 'mean', 'revenue', null, 0.5), ('clicks', 'ratio', 'num_of_clicks', 'num_of_items', null)
 ) as metrics(metric_id, kind, numerator, denominator, cap);
 """
-
-# a failure is shown as it was found: making it smaller takes minutes, and is left to the thorough profile
-SETTINGS = settings(
-    max_examples=3,
-    stateful_step_count=10,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    phases=set(Phase) - {Phase.shrink, Phase.explain},
-)
-ON_REDSHIFT = settings(SETTINGS, max_examples=1, stateful_step_count=6)
-THOROUGH = settings(SETTINGS, max_examples=100, stateful_step_count=40, phases=set(Phase))
 
 windows = st.sampled_from([(start, end + A_DAY) for start in DAYS for end in DAYS if start <= end])
 
@@ -161,6 +149,5 @@ def state_machine(warehouse: DbtWarehouse) -> type[Experiments]:
 
 
 def test_the_sums_are_those_of_the_daily_table(state_machine: type[Experiments], warehouse: DbtWarehouse) -> None:
-    is_thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-    shorter = ON_REDSHIFT if warehouse.target == "redshift" else SETTINGS
-    run_state_machine_as_test(state_machine, settings=THOROUGH if is_thorough else shorter)
+    looked_for = how_long(warehouse.target, local=HowLong(3, 10), redshift=HowLong(1, 6), thorough=HowLong(100, 40))
+    run_state_machine_as_test(state_machine, settings=looked_for)

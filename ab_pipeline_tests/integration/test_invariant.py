@@ -6,19 +6,18 @@ dbt project, wholly, in part, or failing half-way. HYPOTHESIS_PROFILE=thorough l
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
 from ab_pipeline_tests.dbt_warehouse import DbtError, DbtWarehouse, days
 from ab_pipeline_tests.integration.differing_days import differing_days
+from ab_pipeline_tests.integration.how_long import HowLong, how_long
 from ab_pipeline_tests.integration.raw_changes import DAYS, FIRST_DAY, RawChanges
 from ab_pipeline_tests.mandated import COLUMNS, Row, built_rows, mandated_rows
 
@@ -27,18 +26,6 @@ LOOKBACK = A_DAY  # the `warehouse` fixture sets it
 DIMENSIONS = "dim_user_metadata dim_user_variant dim_user"
 # added to num_of_items, which is never null: a row that is written again loses it
 MARK = 1_000_000
-
-# a failure is shown as it was found: making it smaller takes minutes, and is left to the thorough profile
-SETTINGS = settings(
-    max_examples=5,
-    stateful_step_count=14,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    phases=set(Phase) - {Phase.shrink, Phase.explain},
-)
-# a refresh of the stand-in takes twice as long
-ON_REDSHIFT = settings(SETTINGS, max_examples=2, stateful_step_count=8)
-THOROUGH = settings(SETTINGS, max_examples=150, stateful_step_count=40, phases=set(Phase))
 
 windows = st.sampled_from([(start, end + A_DAY) for start in DAYS for end in DAYS if start <= end])
 
@@ -255,6 +242,5 @@ def state_machine(warehouse: DbtWarehouse) -> type[Refreshes]:
 
 
 def test_the_daily_table_is_the_mandated_select(state_machine: type[Refreshes], warehouse: DbtWarehouse) -> None:
-    is_thorough = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-    quick = ON_REDSHIFT if warehouse.target == "redshift" else SETTINGS
-    run_state_machine_as_test(state_machine, settings=THOROUGH if is_thorough else quick)
+    looked_for = how_long(warehouse.target, local=HowLong(5, 14), redshift=HowLong(2, 8), thorough=HowLong(150, 40))
+    run_state_machine_as_test(state_machine, settings=looked_for)
