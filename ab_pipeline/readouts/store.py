@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from ab_pipeline.experiments.result import Method, MetricResult, Readout
@@ -16,6 +17,7 @@ RESULTS = f"{BUILT_SCHEMA}.experiment_results"
 VERDICTS = f"{BUILT_SCHEMA}.experiment_verdicts"
 
 _RESULT_FIELDS = [field.name for field in fields(MetricResult)]
+_values_of = attrgetter(*_RESULT_FIELDS)
 RESULT_COLUMNS = {
     "experiment_id": ("varchar(64)", "The experiment."),
     "as_of": ("date", "The day that the totals reach to, included."),
@@ -50,7 +52,6 @@ _VERDICT_COLUMNS = {
     "code_version": "varchar(16)",
     "computed_at": "timestamp",
 }
-_ROWS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,15 @@ def stored_bases(session: Session) -> dict[tuple[str, dt.date], str]:
 def store(session: Session, looks: Sequence[StoredLook], code_version: str, now: dt.datetime) -> None:
     """Write the looks in one transaction, each in place of an older one of the same experiment and day."""
     with transaction(session):
-        _create(session, RESULTS, {name: kind for name, (kind, _) in RESULT_COLUMNS.items()})
+        result_types = {name: kind for name, (kind, _) in RESULT_COLUMNS.items()}
+        _create(session, RESULTS, result_types)
         _create(session, VERDICTS, _VERDICT_COLUMNS)
         for look in looks:
             key = [look.readout.experiment_id, look.readout.as_of]
             for table in (RESULTS, VERDICTS):
                 session.run(f"delete from {table} where experiment_id = ? and as_of = ?", key)
-        _insert(
-            session, RESULTS, RESULT_COLUMNS, (row for look in looks for row in _results(look.readout, code_version))
-        )
-        _insert(session, VERDICTS, _VERDICT_COLUMNS, (_verdict(look, code_version, now) for look in looks))
+        session.insert(RESULTS, result_types, (row for look in looks for row in _results(look.readout, code_version)))
+        session.insert(VERDICTS, _VERDICT_COLUMNS, (_verdict(look, code_version, now) for look in looks))
 
 
 def looks_of(session: Session, experiment_id: str, until: dt.date) -> tuple[Look, ...]:
@@ -125,20 +125,9 @@ def _create(session: Session, table: str, columns: Mapping[str, str]) -> None:
     session.run(f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
 
 
-def _insert(session: Session, table: str, columns: Collection[str], rows: Iterable[Sequence[Any]]) -> None:
-    found = list(rows)
-    for start in range(0, len(found), _ROWS_PER_STATEMENT):
-        chunk = found[start : start + _ROWS_PER_STATEMENT]
-        places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(chunk))
-        session.run(
-            f"insert into {table} ({', '.join(columns)}) values {places}", [value for row in chunk for value in row]
-        )
-
-
 def _results(readout: Readout, code_version: str) -> Iterable[tuple[Any, ...]]:
     for result in readout.results:
-        values = asdict(result)
-        yield (readout.experiment_id, readout.as_of, *(values[name] for name in _RESULT_FIELDS), code_version)
+        yield (readout.experiment_id, readout.as_of, *_values_of(result), code_version)
 
 
 def _verdict(look: StoredLook, code_version: str, now: dt.datetime) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import redshift_connector
 
 NOT_PERMITTED = "not permitted to see commits"
+_ROWS_PER_STATEMENT = 500
 _NO_PERMISSION = "42501"
 _NOT_LOGGED_IN = {"28000", "28P01"}
 
@@ -40,6 +41,17 @@ class RedshiftSession:
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement for its effect."""
         self._execute(sql, parameters)
+
+    def insert(self, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows to a table, 500 a statement: the protocol counts parameters in 16 bits."""
+        found = list(rows)
+        place = f"({', '.join('?' * len(columns))})"
+        for start in range(0, len(found), _ROWS_PER_STATEMENT):
+            chunk = found[start : start + _ROWS_PER_STATEMENT]
+            self.run(
+                f"insert into {table} ({', '.join(columns)}) values {', '.join([place] * len(chunk))}",
+                [value for row in chunk for value in row],
+            )
 
     def signature(self, columns: Sequence[str]) -> str:
         """SQL of an aggregate that is equal for equal multisets of rows."""
