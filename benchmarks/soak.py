@@ -161,7 +161,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ab-pipeline-soak-") as folder:
         spec = SampleSpec(users=2_000, days=30, events_per_day=2_000, end_date=dt.date(2025, 1, 30))
-        warehouse = ScratchWarehouse(Path(folder) / "soak", spec)
+        # days before the lookback are the nightly sweep's, which no soak waits for
+        warehouse = ScratchWarehouse(Path(folder) / "soak", spec, lookback_days=spec.days)
         warehouse.prepare()
         soak = Soak(warehouse, random.Random(arguments.seed))
         soak.run(arguments.minutes * 60)

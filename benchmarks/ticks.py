@@ -21,7 +21,6 @@ from benchmarks.measure import seconds_of
 from benchmarks.running_dagster import running_dagster_dev
 from benchmarks.warehouse import ScratchWarehouse
 
-_LOOKBACK_DAYS = 3
 _LATENCY_TIMEOUT = 180
 
 
@@ -122,7 +121,7 @@ def _require_a_request(result: SensorResult) -> None:
 
 
 def _bare_group_by(warehouse: ScratchWarehouse) -> None:
-    first = warehouse.spec.end_date - dt.timedelta(days=_LOOKBACK_DAYS)
+    first = warehouse.spec.end_date - dt.timedelta(days=warehouse.lookback_days)
     with duckdb.connect(warehouse.path, read_only=True) as connection:
         connection.execute(
             "select cast(datestamp as date), count(*), sum(user_id), sum(item_id), sum(clicked), sum(purchased),"

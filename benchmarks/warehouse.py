@@ -85,6 +85,7 @@ class ScratchWarehouse:
     folder: Path
     spec: SampleSpec
     memory_limit: str = "80%"
+    lookback_days: int = 3
 
     @property
     def path(self) -> Path:
@@ -99,6 +100,7 @@ class ScratchWarehouse:
             "AB_PIPELINE_DUCKDB_PATH": str(self.path),
             "AB_PIPELINE_DUCKDB_MEMORY_LIMIT": self.memory_limit,
             "AB_PIPELINE_START_DATE": str(self.spec.first_day),
+            "AB_PIPELINE_LOOKBACK_DAYS": str(self.lookback_days),
             "DAGSTER_HOME": str(self.folder),
         }
 
