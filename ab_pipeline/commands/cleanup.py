@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from ab_pipeline.settings import PROJECT_ROOT, get_settings
+from ab_pipeline.maintenance.storage import dagster_home
+from ab_pipeline.settings import get_settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -108,8 +107,7 @@ def _instance() -> Iterator[DagsterInstance]:
     # Dagster takes seconds to import, which no other command needs
     from dagster import DagsterInstance
 
-    # what `make dev` uses
-    home = Path(os.environ.get("DAGSTER_HOME") or PROJECT_ROOT / ".dagster").expanduser().absolute()
+    home = dagster_home()
     if not home.is_dir():
         raise click.ClickException(f"{home} does not exist: set DAGSTER_HOME to the folder with dagster.yaml")
     with DagsterInstance.from_config(str(home)) as instance:

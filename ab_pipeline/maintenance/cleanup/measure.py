@@ -36,14 +36,16 @@ class Places:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Where the settings say."""
-        dbt_project, data = PROJECT_ROOT / "dbt_project", PROJECT_ROOT / "data"
+        dbt_project = PROJECT_ROOT / "dbt_project"
+        locations = {"backups": settings.backup_location, "archive": settings.archive_location}
         return cls(
             alerts=settings.alerts_path,
-            reports=data / "reports",
+            reports=settings.reports_path,
             dbt_target=dbt_project / "target",
             dbt_in_use=dbt_project / "target" / f"{settings.target}-{settings.database}",
             dbt_logs=dbt_project / "logs",
-            others={"backups": data / "backups", "archive": PROJECT_ROOT / settings.archive_location},
+            # what is in S3 fills no disk
+            others={name: PROJECT_ROOT / folder for name, folder in locations.items() if "://" not in folder},
         )
 
     def stores(self, since: datetime) -> Iterator[Store]:
