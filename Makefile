@@ -1,9 +1,10 @@
 PYTHON ?= python3
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
+# Dagster runs in deploy/, since its commands let a .env in their own folder win over the environment
 DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-03-01"}
 AXE := .browser/node_modules/axe-core/axe.min.js
-QUIET := --config deploy/quiet.yaml
+QUIET := --config quiet.yaml
 
 .PHONY: help install demo dev test browser lint bench soak lock clean
 
@@ -24,7 +25,7 @@ $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
 demo: export AB_PIPELINE_DUCKDB_PATH = $(CURDIR)/data/demo.duckdb
 demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to tables and verdicts, then a late row that is noticed
 	$(BIN)/ab-pipeline sample --replace
-	$(BIN)/dagster job execute -m ab_pipeline.definitions -j refresh --tags '$(DAYS)' $(QUIET)
+	cd deploy && ../$(BIN)/dagster job execute -m ab_pipeline.definitions -j refresh --tags '$(DAYS)' $(QUIET)
 	$(BIN)/ab-pipeline summary
 	$(BIN)/ab-pipeline verdicts
 	$(BIN)/ab-pipeline report
@@ -33,7 +34,7 @@ demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to tables and verdicts
 	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, open http://127.0.0.1:3000 and watch that day being refreshed."
 
 dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://127.0.0.1:3000
-	$(BIN)/dagster dev
+	cd deploy && ../$(BIN)/dagster dev -w ../workspace.yaml
 
 browser: $(AXE) ## what the tests of the page need: Chromium and axe-core
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from dagster import AssetKey, AssetSpec, Definitions, TableSchema
+from dagster import AssetKey, AssetSpec, BackfillPolicy, Definitions, TableSchema
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.partitions.context import partition_loading_context
 
@@ -334,3 +334,8 @@ def test_dbt_and_the_registry_know_the_same_measures(manifest: dict[str, Any]) -
     assert (
         tuple(name.removeprefix("pre_") for name in sums if name.startswith("pre_") and "_x_" not in name) == MEASURES
     )
+
+
+def test_a_range_of_days_of_everything_is_one_run(graph: AssetGraph) -> None:
+    policies = {graph.get(key).backfill_policy for key in graph.materializable_asset_keys}
+    assert policies == {BackfillPolicy.single_run()}

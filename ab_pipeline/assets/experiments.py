@@ -13,6 +13,7 @@ from dagster import (
     AssetKey,
     AssetsDefinition,
     AssetSpec,
+    BackfillPolicy,
     MarkdownMetadataValue,
     MaterializeResult,
     MetadataValue,
@@ -79,6 +80,8 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
             )
             for gate in GATES
         ],
+        # a range of days is one run: of the newest looks there is one, however many days were built
+        backfill_policy=BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
     )
     def readouts(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:

@@ -32,8 +32,8 @@ class _Day(click.DateTime):
 
 
 @click.command()
-@click.argument("day", type=_Day())
-@click.argument("last_day", type=_Day(), required=False)
+@click.argument("day", type=_Day(), metavar="DAY")
+@click.argument("last_day", type=_Day(), required=False, metavar="[LAST_DAY]")
 @click.option("--rows", default=0, type=click.IntRange(min=0), help="Show so many of the changed rows.")
 def diff(day: dt.datetime, last_day: dt.datetime | None, rows: int) -> None:
     """What the newest build that changed DAY, or each day up to LAST_DAY, changed."""
@@ -47,8 +47,8 @@ def diff(day: dt.datetime, last_day: dt.datetime | None, rows: int) -> None:
 
 
 @click.command()
-@click.argument("day", type=_Day())
-@click.argument("last_day", type=_Day(), required=False)
+@click.argument("day", type=_Day(), metavar="DAY")
+@click.argument("last_day", type=_Day(), required=False, metavar="[LAST_DAY]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rollback(day: dt.datetime, last_day: dt.datetime | None, yes: bool) -> None:
     """Put the previous build of DAY, or of each day up to LAST_DAY, back.
