@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     cleanup_min_runs_per_job: int = Field(default=10, ge=1)
     cleanup_start_at: ByteSize | None = None
     cleanup_stop_at: ByteSize | None = None
-    archive_location: str = "data/archive"
+    archive_location: str = Field(default="data/archive", validate_default=True)
     archive_keep_days: int = Field(default=400, ge=1)
     backup_location: str = Field(default="data/backups", validate_default=True)
     backup_keep_daily: int = Field(default=7, ge=0)
@@ -166,11 +166,11 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("backup_location")
+    @field_validator("archive_location", "backup_location")
     @classmethod
     def _folder_or_s3(cls, location: str) -> str:
         if "://" in location and not location.startswith("s3://"):
-            raise ValueError("backups are kept in a local folder or below s3://bucket/prefix")
+            raise ValueError("backups and archives are kept in a local folder or below s3://bucket/prefix")
         return location if location.startswith("s3://") else str(PROJECT_ROOT / Path(location).expanduser())
 
     @field_validator("backup_key")

@@ -151,6 +151,30 @@ def test_a_password_shows_in_no_error_and_no_representation(monkeypatch: pytest.
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["ARCHIVE_LOCATION", "BACKUP_LOCATION"])
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("kept", str(PROJECT_ROOT / "kept")),
+        ("~/kept", str(Path("~/kept").expanduser())),
+        ("/srv/kept", "/srv/kept"),
+        ("s3://bucket/kept", "s3://bucket/kept"),
+    ],
+)
+def test_a_location_is_a_folder_of_the_project_or_in_s3(
+    name: str, said: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}{name}", said)
+    assert getattr(load_settings(), name.lower()) == meant
+
+
+@pytest.mark.parametrize("name", ["ARCHIVE_LOCATION", "BACKUP_LOCATION"])
+def test_a_location_elsewhere_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}{name}", "ftp://host/kept")
+    with pytest.raises(SettingsError, match="backups and archives are kept in a local folder or below s3://"):
+        load_settings()
+
+
 def test_the_example_file_documents_every_setting_with_its_default() -> None:
     example = (PROJECT_ROOT / ".env.example").read_text()
     documented = dict(re.findall(rf"^(?:# )?{ENV_PREFIX}(\w+)=(.*)$", example, flags=re.MULTILINE))

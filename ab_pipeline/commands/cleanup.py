@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
-from ab_pipeline.maintenance.storage import dagster_home
+from ab_pipeline.maintenance.storage import check_home, dagster_home
 from ab_pipeline.settings import get_settings
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def _instance() -> Iterator[DagsterInstance]:
     from dagster import DagsterInstance
 
     home = dagster_home()
-    if not home.is_dir():
-        raise click.ClickException(f"{home} does not exist: set DAGSTER_HOME to the folder with dagster.yaml")
+    check_home(home)
     with DagsterInstance.from_config(str(home)) as instance:
         yield instance
 

@@ -74,14 +74,23 @@ def dagster_home() -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or PROJECT_ROOT / ".dagster").expanduser().absolute()
 
 
+def check_home(home: Path) -> None:
+    """Nothing, if the folder is there.
+
+    Raises:
+        StorageError: it is not.
+    """
+    if not home.is_dir():
+        raise StorageError(f"{home} does not exist: set DAGSTER_HOME to the folder with dagster.yaml")
+
+
 def dagster_storage(home: Path) -> DagsterStorage:
     """The storage that `dagster.yaml` in the folder names.
 
     Raises:
         StorageError: it names one that is neither all SQLite nor all PostgreSQL, or cannot be read.
     """
-    if not home.is_dir():
-        raise StorageError(f"{home} does not exist: set DAGSTER_HOME to the folder with dagster.yaml")
+    check_home(home)
     from dagster._core.instance.ref import InstanceRef
     from dagster_shared.error import DagsterError
     from yaml import YAMLError

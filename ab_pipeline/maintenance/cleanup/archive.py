@@ -20,7 +20,7 @@ from pathlib import Path
 from ab_pipeline.maintenance.cleanup.errors import CleanupError
 from ab_pipeline.maintenance.cleanup.story import Story, id_in
 from ab_pipeline.maintenance.object_store import ObjectStore, open_store
-from ab_pipeline.settings import PROJECT_ROOT, Settings
+from ab_pipeline.settings import Settings
 
 _NAME = re.compile(r"^(?P<day>\d{4}-\d\d-\d\d)-(?P<sha256>[0-9a-f]{64})\.jsonl\.gz$")
 
@@ -136,8 +136,7 @@ class Archive:
 
 def open_archive(settings: Settings) -> Archive:
     """The archive that the settings name."""
-    location = settings.archive_location
-    return Archive(open_store(location if "://" in location else str(PROJECT_ROOT / location)))
+    return Archive(open_store(settings.archive_location))
 
 
 def _sha256(path: Path) -> str:

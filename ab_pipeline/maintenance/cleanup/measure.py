@@ -45,7 +45,7 @@ class Places:
             dbt_in_use=dbt_project / "target" / f"{settings.target}-{settings.database}",
             dbt_logs=dbt_project / "logs",
             # what is in S3 fills no disk
-            others={name: PROJECT_ROOT / folder for name, folder in locations.items() if "://" not in folder},
+            others={name: Path(folder) for name, folder in locations.items() if "://" not in folder},
         )
 
     def stores(self, since: datetime) -> Iterator[Store]:
