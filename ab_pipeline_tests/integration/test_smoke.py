@@ -52,10 +52,10 @@ def test_on_redshift_every_step_is_good_and_the_schemas_are_dropped(redshift: Re
 
 
 def test_a_step_that_fails_is_named_and_the_schemas_are_dropped(redshift: Redshift) -> None:
-    redshift.faults.inject(Injection(Fault.ERROR, pattern=r"insert into \S*\.user_event", error=DISK_FULL))
+    redshift.faults.inject(Injection(Fault.ERROR, pattern=r"insert into \S*fact_user_event\W", error=DISK_FULL))
     result = CliRunner().invoke(main, ["smoke"])
     assert result.exit_code == 1
-    assert "Error: raw rows are written:" in result.output
+    assert "Error: everything is built:" in result.output
     assert "Disk Full" in result.output
     assert smoke_schemas() == []
 
