@@ -1,9 +1,9 @@
 PYTHON ?= python3
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
-# Dagster runs in deploy/, since its commands let a .env in their own folder win over the environment
 DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-03-01"}
 AXE := .browser/node_modules/axe-core/axe.min.js
+# of deploy/, where Dagster runs: its commands let a .env in their own folder win over the environment
 QUIET := --config quiet.yaml
 
 .PHONY: help install demo dev test browser lint bench soak lock clean
