@@ -14,6 +14,7 @@ from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.dbt.project import PROJECT_DIR, load_lineage, load_project
 from ab_pipeline.maintenance.backup.jobs import BACKUP, backup_definitions
 from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
@@ -51,7 +52,8 @@ _freshness = define_asset_job(
     "freshness", AssetSelection.checks(*_freshness_checks), description="Ask whether raw rows and days are late."
 )
 _cleanup = cleanup_job(_settings)
-_raw_changes = RawChanges(_settings, warehouse_of(_settings), [_warehouse_assets, _readout_assets])
+_turns = Turns()
+_raw_changes = RawChanges(_settings, warehouse_of(_settings), [_warehouse_assets, _readout_assets], _turns)
 # DuckDB keeps itself in order
 _upkeep = [table_upkeep_job(warehouse_of(_settings), WAREHOUSE_POOL)] if _settings.target == "redshift" else []
 
@@ -62,7 +64,7 @@ defs = Definitions(
     sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
-        *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness),
+        *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness, turns=_turns),
         cleanup_schedule(_settings, _cleanup),
         *_backup.schedules,
         *(table_upkeep_schedule(upkeep, _settings) for upkeep in _upkeep),

@@ -37,16 +37,16 @@ from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
 
 from ab_pipeline.assets.dbt import warehouse_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
-from ab_pipeline.automation.changes import EVERY_DAY
-from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges
+from ab_pipeline.automation.raw_changes import RAW_CHANGES, REFRESH_JOB, SWEEP, Decision, RawChanges
 from ab_pipeline.automation.runs import days_in_flight, days_of, failures_of_due_days
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import PROJECT_ROOT, Settings
 from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline_tests.dbt_warehouse import close_the_file
 
-_SENSOR = {SENSOR_NAME_TAG: "raw_changes"}
+_SENSOR = {SENSOR_NAME_TAG: RAW_CHANGES}
 _workers = multiprocessing.get_context("forkserver")
 _workers.set_forkserver_preload(["ab_pipeline_tests.daemon", "dbt.cli.main", "dbt.adapters.duckdb"])
 
@@ -83,7 +83,7 @@ class Daemon:
     @cached_property
     def changes(self) -> RawChanges:
         """The sensor's own part."""
-        return RawChanges(self.settings, warehouse_of(self.settings), [self.assets])
+        return RawChanges(self.settings, warehouse_of(self.settings), [self.assets], Turns())
 
     @cached_property
     def _job(self) -> JobDefinition:
@@ -101,10 +101,14 @@ class Daemon:
         self.cursor = result.cursor
         return runs
 
+    def evaluate_sweep(self) -> Decision:
+        """What the nightly comparison of every day says."""
+        failures = failures_of_due_days(self.instance, self.now)
+        return self.changes.decide(SWEEP, self.instance, self.now, failures)
+
     def sweep(self) -> list[DagsterRun]:
         """The runs that the nightly comparison of every day creates."""
-        failures = failures_of_due_days(self.instance, self.now)
-        return self.submit(self.changes.decide(self.instance, self.now, EVERY_DAY, failures).requests)
+        return self.submit(self.evaluate_sweep().requests)
 
     def submit(self, requests: Iterable[RunRequest]) -> list[DagsterRun]:
         """A request whose run key exists creates no run. A day that is in flight must not be requested."""
@@ -148,8 +152,7 @@ class Daemon:
         """Whether no tick would ever request anything, unless something changes."""
         if self.waiting_runs() or days_in_flight(self.instance):
             return False
-        failures = failures_of_due_days(self.instance, self.now)
-        decision = self.changes.decide(self.instance, self.now, EVERY_DAY, failures)
+        decision = self.evaluate_sweep()
         return not decision.requests and decision.oldest is None
 
 

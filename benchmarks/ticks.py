@@ -15,6 +15,7 @@ import duckdb
 from dagster import AssetsDefinition, DagsterInstance, DagsterRunStatus, SensorResult
 
 from ab_pipeline.automation.raw_changes import RawChanges
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.settings import load_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 from benchmarks.measure import seconds_of
@@ -73,7 +74,7 @@ def _raw_changes() -> RawChanges:
 
     settings = load_settings()
     assets = [found for found in defs.assets or [] if isinstance(found, AssetsDefinition)]
-    return RawChanges(settings, warehouse_of(settings), assets)
+    return RawChanges(settings, warehouse_of(settings), assets, Turns())
 
 
 def latencies(warehouse: ScratchWarehouse, runs: int) -> list[Latency]:

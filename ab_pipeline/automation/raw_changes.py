@@ -26,16 +26,31 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, Scope, due_in, read_changes
 from ab_pipeline.automation.lost_runs import fail_lost_runs
 from ab_pipeline.automation.plan import DueDay, Failures, Refresh, plan_refreshes
-from ab_pipeline.automation.runs import days_in_flight, failures_of_due_days, refresh_tags, unused_run_key
+from ab_pipeline.automation.runs import failures_of_due_days, refresh_tags, unused_run_key
 from ab_pipeline.automation.schedules import LATE_DATA_SWEEP, default_status
 from ab_pipeline.automation.signatures import STALE_EXPERIMENTS, STALE_USERS
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
 
 REFRESH_JOB = "refresh"
+RAW_CHANGES = "raw_changes"
 _MAX_RUNS_PER_TICK = 10
 _NOTHING_WRITTEN = "nothing was written to the warehouse since it was last compared"
 _DUE_SINCE = "due since "
+
+
+@dataclass(frozen=True)
+class Look:
+    """One comparison: by whom, of which days, for how many runs at most."""
+
+    requester: str
+    scope: Scope
+    max_runs: int = _MAX_RUNS_PER_TICK
+
+
+# every run at once: the next sweep is a day away
+SWEEP = Look(LATE_DATA_SWEEP, EVERY_DAY, sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -56,9 +71,12 @@ class Decision:
 class RawChanges:
     """Turns changes into run requests. All it knows comes from the warehouse and from Dagster's run storage."""
 
-    def __init__(self, settings: Settings, warehouse: Warehouse, assets: Sequence[AssetsDefinition]) -> None:
+    def __init__(
+        self, settings: Settings, warehouse: Warehouse, assets: Sequence[AssetsDefinition], turns: Turns
+    ) -> None:
         self._settings = settings
         self._warehouse = warehouse
+        self._turns = turns
         self._keys: dict[str, list[AssetKey]] = {}
         for definition in assets:
             for key, group in definition.group_names_by_key.items():
@@ -77,7 +95,8 @@ class RawChanges:
             token = f"{self._warehouse.token()} {self._calendar(now)} {len(failures)} {newest_failure}"
             if token == cursor:
                 return SensorResult(skip_reason=_NOTHING_WRITTEN, cursor=cursor)
-            decision = self.decide(instance, now, self._scope(cursor, failures), failures)
+            look = Look(RAW_CHANGES, self._scope(cursor, failures))
+            decision = self.decide(look, instance, now, failures)
         except WarehouseError as error:
             return SensorResult(skip_reason=str(error), cursor=cursor)
         return SensorResult(
@@ -99,32 +118,28 @@ class RawChanges:
         return Scope(dt.timedelta(days=self._settings.lookback_days), min(since, default=dt.date.max))
 
     def decide(
-        self,
-        instance: DagsterInstance,
-        now: dt.datetime,
-        scope: Scope,
-        failures: Mapping[DueDay, Failures],
-        max_runs: int = _MAX_RUNS_PER_TICK,
+        self, look: Look, instance: DagsterInstance, now: dt.datetime, failures: Mapping[DueDay, Failures]
     ) -> Decision:
-        """Compare the days of the scope; the runs to request, and why other changes wait.
+        """Compare the days of a look; the runs to request, and why other changes wait.
 
         Raises:
             WarehouseError: the warehouse could not be read.
         """
         calendar = self._calendar(now)
-        # before the comparison: a run that ends in between has then written what is compared
-        in_flight = days_in_flight(instance)
-        with self._warehouse.open() as session:
-            changes = read_changes(session, calendar, scope)
-        due = due_in(calendar, changes, failures)
-        plan = plan_refreshes(
-            due.days,
-            in_flight=in_flight,
-            failures=failures,
-            now=now,
-            max_days_per_run=self._settings.max_days_per_run,
-            max_runs=max_runs,
-        )
+        # what is in flight is read before the comparison: a run that ends in between has then written what is compared
+        with self._turns.take(look.requester, instance, now) as turn:
+            with self._warehouse.open() as session:
+                changes = read_changes(session, calendar, look.scope)
+            due = due_in(calendar, changes, failures)
+            plan = plan_refreshes(
+                due.days,
+                in_flight=turn.taken,
+                failures=failures,
+                now=now,
+                max_days_per_run=self._settings.max_days_per_run,
+                max_runs=look.max_runs,
+            )
+            turn.request(due_day.day for refresh in plan.refreshes for due_day in refresh.days)
         requests = [self._request(instance, refresh, changes, due.carrier) for refresh in plan.refreshes]
         oldest = min((due_day.day for due_day in due.days), default=None)
         return Decision(requests, (*plan.waiting, *due.unreachable), oldest)
@@ -155,6 +170,7 @@ def raw_changes_sensor(
     """Looks every so often; what it finds is refreshed at once."""
 
     @sensor(
+        name=RAW_CHANGES,
         job=job,
         minimum_interval_seconds=every_seconds,
         default_status=DefaultSensorStatus.RUNNING,
@@ -183,8 +199,7 @@ def late_data_sweep_schedule(
         try:
             now = dt.datetime.now(dt.UTC)
             failures = failures_of_due_days(context.instance, now)
-            # all of them: the next sweep is a day away
-            decision = changes.decide(context.instance, now, EVERY_DAY, failures, max_runs=sys.maxsize)
+            decision = changes.decide(SWEEP, context.instance, now, failures)
         except WarehouseError as error:
             return SkipReason(str(error))
         return decision.requests or SkipReason(decision.reason)

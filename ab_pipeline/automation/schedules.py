@@ -15,7 +15,7 @@ from dagster import (
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from ab_pipeline.automation.runs import days_in_flight
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.settings import Settings
 
 DAILY_REFRESH = "daily_refresh"
@@ -50,6 +50,7 @@ def schedules(
     refresh: UnresolvedAssetJobDefinition,
     snapshots: UnresolvedAssetJobDefinition,
     freshness: UnresolvedAssetJobDefinition,
+    turns: Turns,
 ) -> list[ScheduleDefinition]:
     """Every schedule but the sweep, in the configured time zone.
 
@@ -65,12 +66,12 @@ def schedules(
             default_status=default_status(SNAPSHOTS, settings.target),
             description="Notes the dimensions of every night in their history, whether raw rows changed or not.",
         ),
-        _daily_refresh(settings, refresh),
+        _daily_refresh(settings, refresh, turns),
         _hourly_freshness(settings, freshness),
     ]
 
 
-def _daily_refresh(settings: Settings, job: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
+def _daily_refresh(settings: Settings, job: UnresolvedAssetJobDefinition, turns: Turns) -> ScheduleDefinition:
     @schedule(
         name=DAILY_REFRESH,
         job=job,
@@ -84,8 +85,10 @@ def _daily_refresh(settings: Settings, job: UnresolvedAssetJobDefinition) -> Sch
         yesterday = context.scheduled_execution_time.date() - dt.timedelta(days=1)
         if yesterday < settings.start_date:
             return SkipReason(f"{yesterday} is before AB_PIPELINE_START_DATE={settings.start_date}")
-        if yesterday in days_in_flight(context.instance):
-            return SkipReason(f"{yesterday} is being refreshed")
+        with turns.take(DAILY_REFRESH, context.instance, dt.datetime.now(dt.UTC)) as turn:
+            if yesterday in turn.taken:
+                return SkipReason(f"{yesterday} is being refreshed")
+            turn.request([yesterday])
         return RunRequest(partition_key=yesterday.isoformat())
 
     return daily_refresh

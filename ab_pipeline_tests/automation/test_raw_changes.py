@@ -130,6 +130,21 @@ def test_a_day_in_flight_is_not_requested_and_says_so(built: Daemon, warehouse: 
     assert built.tick() == []
 
 
+def test_what_the_sensor_is_about_to_request_the_sweep_does_not_and_the_other_way_round(
+    built: Daemon, warehouse: DbtWarehouse
+) -> None:
+    warehouse.execute(EVENT, [JAN[1]])
+    assert len(built.evaluate().run_requests or []) == 1
+    # the daemon was killed before it made a run of it
+    sweep = built.evaluate_sweep()
+    assert (sweep.requests, sweep.reasons) == ([], ("2025-01-02 is being refreshed",))
+    built.now += timedelta(minutes=2)
+    assert len(built.evaluate_sweep().requests) == 1
+    assert "2025-01-02 is being refreshed" in reason(built)
+    built.now += timedelta(minutes=2)
+    assert days(built.tick()) == [JAN[1]]
+
+
 def test_the_cursor_names_the_oldest_due_day_so_that_it_stays_in_sight(built: Daemon, warehouse: DbtWarehouse) -> None:
     warehouse.execute("delete from raw_data.user_event where datestamp = ?", [JAN[0]])
     [run] = built.tick()

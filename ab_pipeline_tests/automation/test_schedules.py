@@ -31,6 +31,7 @@ from ab_pipeline.automation.schedules import (
     default_status,
     schedules,
 )
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import Settings
 
@@ -53,13 +54,14 @@ refresh, snapshots, freshness = (
 )
 
 
-def schedules_of(settings: Settings) -> dict[str, ScheduleDefinition]:
-    made = schedules(settings, refresh=refresh, snapshots=snapshots, freshness=freshness)
+def schedules_of(settings: Settings, turns: Turns | None = None) -> dict[str, ScheduleDefinition]:
+    made = schedules(settings, refresh=refresh, snapshots=snapshots, freshness=freshness, turns=turns or Turns())
     return {schedule.name: schedule for schedule in made}
 
 
+TURNS = Turns()
 DEFINITIONS = Definitions(
-    assets=[facts, dims], jobs=[refresh, snapshots, freshness], schedules=list(schedules_of(BERLIN).values())
+    assets=[facts, dims], jobs=[refresh, snapshots, freshness], schedules=list(schedules_of(BERLIN, TURNS).values())
 )
 
 
@@ -136,6 +138,14 @@ def test_a_day_that_is_being_refreshed_is_not_requested_again(instance: DagsterI
     assert evaluate(DAILY_REFRESH, at, instance) == "2026-05-31 is being refreshed"
     instance.report_run_failed(run)
     assert evaluate(DAILY_REFRESH, at, instance) == ["2026-05-31"]
+
+
+def test_a_day_that_the_sensor_is_about_to_request_is_not_requested_too(instance: DagsterInstance) -> None:
+    at = datetime(2026, 6, 1, 4, tzinfo=ZoneInfo("Europe/Berlin"))
+    with TURNS.take("raw_changes", instance, datetime.now(UTC)) as turn:
+        turn.request([date(2026, 5, 31)])
+    assert evaluate(DAILY_REFRESH, at, instance) == "2026-05-31 is being refreshed"
+    assert evaluate(DAILY_REFRESH, at + timedelta(days=1), instance) == ["2026-06-01"]
 
 
 def test_before_the_first_day_there_is_nothing_to_refresh(instance: DagsterInstance) -> None:

@@ -64,6 +64,11 @@ class Automation(RawChanges):
     def every_day_is_compared(self) -> None:
         self.check_requests(self.daemon.sweep())
 
+    @rule()
+    def the_sensor_and_the_sweep_look_at_once(self) -> None:
+        looks = [self.daemon.evaluate().run_requests or [], self.daemon.evaluate_sweep().requests]
+        self.check_requests(self.daemon.submit([*looks[0], *looks[1]]))
+
     @rule(number=st.integers(0, 99))
     def the_cursor_is_lost_or_an_older_one(self, number: int) -> None:
         self.daemon.cursor = self.cursors[number % len(self.cursors)]
