@@ -16,7 +16,7 @@ from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.readouts.evaluate import evaluate_due
 from ab_pipeline.settings import PROJECT_ROOT
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
-from benchmarks.measure import run, seconds_of
+from benchmarks.measure import median_seconds, run, seconds_of
 
 EXPERIMENTS, USERS, DAYS = 100, 1_000_000, 30
 FIRST_DAY = dt.date(2025, 1, 1)
@@ -49,6 +49,8 @@ class Costs:
 
     bare: float
     """One aggregate query: users' totals, then the moments of ten metrics by variant, of the last day."""
+    same_sums: float
+    """One that has what a look at the last day needs: every sum, also with the pre-period's, by segment."""
     first_build: float
     """The sums of every segment as of every day."""
     daily_update: float
@@ -167,18 +169,33 @@ class ManyExperiments:
 
     def bare(self) -> float:
         """Seconds of one aggregate query over the user-days."""
-        totals = ", ".join(f"sum({m}) as {m}" for m in _MEASURES)
-        pairs = [(a, b) for i, a in enumerate(_MEASURES) for b in _MEASURES[i:]]
-        sums = ", ".join(
-            [f"sum({m}), sum(case when {m} > 0 then 1 else 0 end)" for m in _MEASURES]
-            + [f"sum({a}::double * {b})" for a, b in pairs]
+        totals = [f"sum({m}) as {m}" for m in _MEASURES]
+        sums = [f"sum({m}), sum(case when {m} > 0 then 1 else 0 end)" for m in _MEASURES]
+        return self._aggregate(totals, [*sums, *_products("", "")], [])
+
+    def same_sums(self) -> float:
+        """Seconds of one that makes what `experiment_statistics` says of one day."""
+        totals = [f"{_total(m, '>=')} as {m}, {_total(m, '<')} as pre_{m}" for m in _MEASURES]
+        sums = [
+            f"sum({m}), sum(pre_{m}), count_if({m} > 0), count_if(pre_{m} > 0), count_if({m} > 0 and pre_{m} > 0)"
+            for m in _MEASURES
+        ]
+        crossed = [f"sum({a}::double * pre_{b})" for a in _MEASURES for b in _MEASURES]
+        returning = f"{_total('1', '<')} > 0 as is_returning"
+        return self._aggregate(
+            [*totals, returning],
+            [*sums, *_products("", ""), *_products("pre_", "pre_"), *crossed],
+            ["age", "gender", "is_returning"],
         )
+
+    def _aggregate(self, totals: list[str], sums: list[str], segments: list[str]) -> float:
         query = f"""
-            select variant_id, count(*), {sums}
+            select {", ".join(["variant_id", *segments])}, count(*), {", ".join(sums)}
             from analytics.dim_user left join (
-                select variant_id, user_id, {totals} from analytics.analytics_variant_user_daily group by all
+                select variant_id, user_id, {", ".join(totals)}
+                from analytics.analytics_variant_user_daily group by variant_id, user_id
             ) using (variant_id, user_id)
-            group by variant_id
+            group by all
         """
         with duckdb.connect(self.path) as connection:
             return seconds_of(lambda: connection.execute(query).fetchall())
@@ -194,6 +211,14 @@ class ManyExperiments:
         return _ROWS.format(experiments=EXPERIMENTS, first=FIRST_DAY, first_number=first, last_number=last, users=USERS)
 
 
+def _total(what: str, side: str) -> str:
+    return f"sum(case when datestamp {side} date '{FIRST_DAY}' then {what} else 0 end)"
+
+
+def _products(one: str, other: str) -> list[str]:
+    return [f"sum({one}{a}::double * {other}{b})" for i, a in enumerate(_MEASURES) for b in _MEASURES[i:]]
+
+
 def _arms(number: int) -> tuple[Variant, ...]:
     return (Variant(f"e{number}_c", True, 1.0), Variant(f"e{number}_t", False, 1.0))
 
@@ -202,9 +227,10 @@ def costs(folder: Path) -> Costs:
     """Prepare, and measure each once: the first build and a daily update cannot be repeated on the same file."""
     warehouse = ManyExperiments(folder / "warehouse.duckdb")
     warehouse.prepare()
-    bare = min(warehouse.bare() for _ in range(3))
+    bare = median_seconds(3, warehouse.bare)
+    same_sums = median_seconds(3, warehouse.same_sums)
     first_build = warehouse.build()
     warehouse.read_out()
     warehouse.add_days(DAYS, DAYS + 1)
     daily_update = warehouse.build()
-    return Costs(bare, first_build, daily_update, warehouse.read_out())
+    return Costs(bare, same_sums, first_build, daily_update, warehouse.read_out())

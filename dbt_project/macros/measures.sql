@@ -18,18 +18,22 @@
 {% endmacro %}
 
 
-{#- The names of all sums: what experiment_daily_sums has beside its keys. -#}
-{% macro sums_of_measures() %}
+{#- The sums that a user adds to on entering, and those on each day with a row. experiment_daily_sums has both. -#}
+{% macro sums_of_entries() %}
     {%- set names = ['users'] -%}
-    {%- for measure in measures() -%}
-        {%- do names.extend([measure, 'pre_' ~ measure, 'has_' ~ measure, 'had_' ~ measure, 'has_and_had_' ~ measure]) -%}
-    {%- endfor -%}
-    {%- for one, other in pairs_of_measures() -%}
-        {%- do names.extend([one ~ '_x_' ~ other, 'pre_' ~ one ~ '_x_pre_' ~ other]) -%}
-    {%- endfor -%}
+    {%- for measure in measures() -%}{%- do names.extend(['pre_' ~ measure, 'had_' ~ measure]) -%}{%- endfor -%}
+    {%- for one, other in pairs_of_measures() -%}{%- do names.append('pre_' ~ one ~ '_x_pre_' ~ other) -%}{%- endfor -%}
+    {{ return(names) }}
+{% endmacro %}
+
+
+{% macro sums_of_days() %}
+    {%- set names = [] -%}
     {%- for one in measures() -%}
+        {%- do names.extend([one, 'has_' ~ one, 'has_and_had_' ~ one]) -%}
         {%- for other in measures() -%}{%- do names.append(one ~ '_x_pre_' ~ other) -%}{%- endfor -%}
     {%- endfor -%}
+    {%- for one, other in pairs_of_measures() -%}{%- do names.append(one ~ '_x_' ~ other) -%}{%- endfor -%}
     {{ return(names) }}
 {% endmacro %}
 

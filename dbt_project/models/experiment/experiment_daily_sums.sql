@@ -55,36 +55,124 @@ unit_days as (
 
 ),
 
--- from the total of all days back to that of the morning before each
+-- from the total of all days back to that of the morning before each: on the newest day alone that takes no window
 steps as (
 
     select
         {{ cell | join(', ') }},
-        datestamp,
         {% for measure in measures() -%}
-        cast(
-            {{ measure }} - sum({{ measure }}_of_day) over (
-                partition by experiment_id, user_id order by datestamp desc
-                rows between unbounded preceding and current row
-            ) as decimal(19, 0)
-        ) as before_{{ measure }},
-        cast({{ measure }}_of_day as decimal(19, 0)) as {{ measure }}_of_day,
-        cast(pre_{{ measure }} as decimal(19, 0)) as pre_{{ measure }},
+        cast({{ measure }} - {{ measure }}_of_day as decimal(18, 0)) as before_{{ measure }},
+        cast({{ measure }}_of_day as decimal(18, 0)) as {{ measure }}_of_day,
+        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
         {% endfor -%}
-        0 as entered
+        datestamp
     from unit_days
+    where from_day >= last_day
     union all
     select
         {{ cell | join(', ') }},
-        first_day as datestamp,
         {% for measure in measures() -%}
-        0 as before_{{ measure }},
-        0 as {{ measure }}_of_day,
-        cast(pre_{{ measure }} as decimal(19, 0)) as pre_{{ measure }},
+        cast(
+            {{ measure }} - sum({{ measure }}_of_day) over (
+                partition by user_id, experiment_id order by datestamp desc
+                rows between unbounded preceding and current row
+            ) as decimal(18, 0)
+        ) as before_{{ measure }},
+        cast({{ measure }}_of_day as decimal(18, 0)) as {{ measure }}_of_day,
+        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
         {% endfor -%}
-        1 as entered
+        datestamp
+    from unit_days
+    where from_day < last_day
+
+),
+
+gains as (
+
+    select
+        {{ cell | join(', ') }},
+        datestamp,
+        {%- for measure in measures() %}
+        {%- set of_day, before, pre = measure ~ '_of_day', 'before_' ~ measure, 'pre_' ~ measure %}
+        {%- set had = 'case when ' ~ pre ~ ' > 0 then 1 else 0 end' %}
+        {%- set gains_a_user = (
+            'case when ' ~ before ~ ' + ' ~ of_day ~ ' > 0 then 1 else 0 end - case when ' ~ before ~ ' > 0 then 1 else 0 end'
+        ) %}
+        sum({{ of_day }}) as {{ measure }},
+        sum({{ gains_a_user }}) as has_{{ measure }},
+        sum(({{ gains_a_user }}) * {{ had }}) as has_and_had_{{ measure }},
+        {%- endfor %}
+        {%- for one, other in pairs_of_measures() %}
+        {#- (b + d)(b' + d') - b b' #}
+        sum(
+            before_{{ one }} * {{ other }}_of_day + {{ one }}_of_day * (before_{{ other }} + {{ other }}_of_day)
+        ) as {{ one }}_x_{{ other }},
+        {%- endfor %}
+        {%- for one in measures() %}
+        {%- for other in measures() %}
+        sum({{ one }}_of_day * pre_{{ other }}) as {{ one }}_x_pre_{{ other }},
+        {%- endfor %}
+        {%- endfor %}
+        count(*) as active_users
+    from steps
+    group by {{ cell | join(', ') }}, datestamp
+
+),
+
+entering as (
+
+    select
+        {{ cell | join(', ') }},
+        {% for measure in measures() -%}
+        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
+        {% endfor -%}
+        first_day as datestamp
     from units
     where first_day >= from_day
+
+),
+
+entries as (
+
+    select
+        {{ cell | join(', ') }},
+        datestamp,
+        {%- for measure in measures() %}
+        sum(pre_{{ measure }}) as pre_{{ measure }},
+        sum(case when pre_{{ measure }} > 0 then 1 else 0 end) as had_{{ measure }},
+        {%- endfor %}
+        {%- for one, other in pairs_of_measures() %}
+        sum(pre_{{ one }} * pre_{{ other }}) as pre_{{ one }}_x_pre_{{ other }},
+        {%- endfor %}
+        count(*) as users
+    from entering
+    group by {{ cell | join(', ') }}, datestamp
+
+),
+
+entries_and_gains as (
+
+    select
+        {{ cell | join(', ') }},
+        {% for name in sums_of_entries() -%}
+        {{ name }},
+        {% endfor -%}
+        {% for name in ['active_users'] + sums_of_days() -%}
+        0 as {{ name }},
+        {% endfor -%}
+        datestamp
+    from entries
+    union all
+    select
+        {{ cell | join(', ') }},
+        {% for name in sums_of_entries() -%}
+        0 as {{ name }},
+        {% endfor -%}
+        {% for name in ['active_users'] + sums_of_days() -%}
+        {{ name }},
+        {% endfor -%}
+        datestamp
+    from gains
 
 ),
 
@@ -93,34 +181,13 @@ final as (
     select
         {{ cell | join(', ') }},
         datestamp,
-        cast(sum(entered) as bigint) as users,
-        cast(sum(1 - entered) as bigint) as active_users,
-        {%- for measure in measures() %}
-        {%- set of_day, before, pre = measure ~ '_of_day', 'before_' ~ measure, 'pre_' ~ measure %}
-        {%- set had = 'case when ' ~ pre ~ ' > 0 then 1 else 0 end' %}
-        {%- set gains_a_user = (
-            'case when ' ~ before ~ ' + ' ~ of_day ~ ' > 0 then 1 else 0 end - case when ' ~ before ~ ' > 0 then 1 else 0 end'
-        ) %}
-        cast(sum({{ of_day }}) as decimal(38, 0)) as {{ measure }},
-        cast(sum(entered * {{ pre }}) as decimal(38, 0)) as {{ pre }},
-        cast(sum({{ gains_a_user }}) as decimal(38, 0)) as has_{{ measure }},
-        cast(sum(entered * {{ had }}) as decimal(38, 0)) as had_{{ measure }},
-        cast(sum(({{ gains_a_user }}) * {{ had }}) as decimal(38, 0)) as has_and_had_{{ measure }},
-        {%- endfor %}
-        {%- for one, other in pairs_of_measures() %}
-        {#- (b + d)(b' + d') - b b' #}
-        cast(sum(
-            before_{{ one }} * {{ other }}_of_day + {{ one }}_of_day * (before_{{ other }} + {{ other }}_of_day)
-        ) as decimal(38, 0)) as {{ one }}_x_{{ other }},
-        cast(sum(entered * (pre_{{ one }} * pre_{{ other }})) as decimal(38, 0)) as pre_{{ one }}_x_pre_{{ other }},
-        {%- endfor %}
-        {%- for one in measures() %}
-        {%- for other in measures() %}
-        cast(sum({{ one }}_of_day * pre_{{ other }}) as decimal(38, 0)) as {{ one }}_x_pre_{{ other }},
-        {%- endfor %}
-        {%- endfor %}
+        cast(sum(users) as bigint) as users,
+        cast(sum(active_users) as bigint) as active_users,
+        {% for name in sums_of_entries()[1:] + sums_of_days() -%}
+        cast(sum({{ name }}) as decimal(38, 0)) as {{ name }},
+        {% endfor -%}
         cast('{{ invocation_id }}' as varchar(36)) as build_id
-    from steps
+    from entries_and_gains
     group by {{ cell | join(', ') }}, datestamp
 
 )

@@ -51,7 +51,7 @@ segment_days as (
         experiment_id,
         variant_id,
         segment,
-        {% for name in sums_of_measures() -%}
+        {% for name in sums_of_entries() + sums_of_days() -%}
         sum({{ name }}) as {{ name }},
         {% endfor -%}
         datestamp
@@ -67,7 +67,7 @@ sums as (
         days.experiment_id,
         segment_days.variant_id,
         segment_days.segment,
-        {% for name in sums_of_measures() -%}
+        {% for name in sums_of_entries() + sums_of_days() -%}
         cast(sum(segment_days.{{ name }}) as double precision) as {{ name }},
         {% endfor -%}
         days.datestamp as as_of
