@@ -34,6 +34,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 from dagster._core.storage.tags import RUN_KEY_TAG, SENSOR_NAME_TAG
+from dagster._core.test_utils import create_run_for_test
 
 from ab_pipeline.assets.dbt import warehouse_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
@@ -118,10 +119,18 @@ class Daemon:
             if self.instance.get_runs(RunsFilter(tags={RUN_KEY_TAG: str(request.run_key)})):
                 continue
             in_flight = days_in_flight(self.instance)
-            selection = frozenset(request.asset_selection or ())
+            selection, checks = frozenset(request.asset_selection or ()), frozenset(request.asset_check_keys or ())
             with partition_loading_context(self.now):
-                job = self._job.get_subset(asset_selection=selection)
-                run = self.instance.create_run_for_job(job, tags=tags, asset_selection=selection)
+                job = self._job.get_subset(asset_selection=selection, asset_check_selection=checks)
+                run = create_run_for_test(
+                    self.instance,
+                    REFRESH_JOB,
+                    tags=tags,
+                    asset_selection=selection,
+                    asset_check_selection=checks,
+                    job_snapshot=job.get_job_snapshot(),
+                    asset_graph=job.asset_layer.asset_graph,
+                )
             assert in_flight.isdisjoint(days_of(run)), f"{request.run_key} is in flight: {sorted(in_flight)}"
             created.append(run)
         return created
@@ -132,7 +141,10 @@ class Daemon:
 
     def execute(self, run: DagsterRun) -> bool:
         """Whether the run succeeded, here and now."""
-        job = InMemoryJob(self._job.get_subset(asset_selection=run.asset_selection))
+        subset = self._job.get_subset(
+            asset_selection=run.asset_selection, asset_check_selection=run.asset_check_selection
+        )
+        job = InMemoryJob(subset)
         try:
             with warnings.catch_warnings(), partition_loading_context(self.now):
                 # dagster-dbt uses what dagster deprecates; a run's own process does not turn warnings into errors

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from dagster import (
+    AssetCheckKey,
     AssetKey,
     AssetsDefinition,
     DagsterInstance,
@@ -78,9 +79,13 @@ class RawChanges:
         self._warehouse = warehouse
         self._turns = turns
         self._keys: dict[str, list[AssetKey]] = {}
+        self._checks: list[AssetCheckKey] = []
+        self._upstream: dict[AssetKey, Set[AssetKey]] = {}
         for definition in assets:
             for key, group in definition.group_names_by_key.items():
                 self._keys.setdefault(group, []).append(key)
+            self._checks.extend(definition.check_keys)
+            self._upstream.update(definition.asset_deps)
 
     def tick(self, instance: DagsterInstance, cursor: str | None, now: dt.datetime) -> SensorResult:
         """One look: at the token; if it moved, at the lookback and the days that failed; at first, at every day.
@@ -156,10 +161,15 @@ class RawChanges:
             groups.append("facts")
         if carries and changes.dimensions.keys() - {STALE_USERS, STALE_EXPERIMENTS}:
             groups.append("dimensions")
+        built = [key for group in groups for key in self._keys[group]]
+        # what is upstream and no asset of ours is a raw table
+        raw = {upstream for key in built for upstream in self._upstream[key]} - self._upstream.keys()
         return RunRequest(
             run_key=unused_run_key(instance, refresh),
             job_name=REFRESH_JOB,
-            asset_selection=[key for group in groups for key in self._keys[group]],
+            asset_selection=built,
+            # by default Dagster takes every check of the assets, also those that the job leaves out
+            asset_check_keys=[check for check in self._checks if check.asset_key in raw.union(built)],
             tags=refresh_tags(refresh),
         )
 

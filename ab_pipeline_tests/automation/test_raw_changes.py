@@ -69,6 +69,18 @@ def test_a_changed_user_requests_the_newest_day_without_the_facts(
     assert selected(run) == ANALYTICS | DIMENSIONS
 
 
+def test_a_run_checks_what_it_builds_and_the_raw_rows_it_reads(built: Daemon, warehouse: DbtWarehouse) -> None:
+    warehouse.execute(EVENT, [JAN[1]])
+    [run] = built.tick()
+    checks = run.asset_check_selection or set()
+    assert {check.asset_key.to_user_string() for check in checks} <= selected(run) | {"raw_data/user_event"}
+    assert {check.name for check in checks} >= {
+        "unique_key_analytics_variant_user_daily_variant_id__user_id__datestamp",
+        "facts_equal_raw_events",
+        "source_not_null_raw_data_user_event_user_id",
+    }
+
+
 def test_changed_users_come_with_the_newest_changed_day_and_only_with_that(
     built: Daemon, warehouse: DbtWarehouse
 ) -> None:

@@ -1,5 +1,9 @@
-{#- The sums of each day, by joining first: not the way the model computes them. Of the days this run replaced. -#}
-{{ config(meta={'dagster': {'ref': {'name': 'analytics_variant_user_daily'}}}) }}
+{{ config(
+    meta={
+        'description': 'The sums of each day that the run replaced, computed by joining first: not the way the model does it.',
+        'dagster': {'ref': {'name': 'analytics_variant_user_daily'}},
+    },
+) }}
 
 with facts as (
 

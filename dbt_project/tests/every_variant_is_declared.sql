@@ -1,5 +1,10 @@
-{#- A variant that experiment_variants.csv does not name has no experiment to be read out in. -#}
-{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'dim_user_variant'}}}) }}
+{{ config(
+    severity='warn',
+    meta={
+        'description': 'A variant that experiment_variants.csv does not name has no experiment to be read out in.',
+        'dagster': {'ref': {'name': 'dim_user_variant'}},
+    },
+) }}
 
 with assignments as (
 

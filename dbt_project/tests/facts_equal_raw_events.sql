@@ -1,5 +1,10 @@
-{#- By day, of the days this run replaced. A warning, since rows may land in the raw table while a run is going. -#}
-{{ config(severity='warn', meta={'dagster': {'ref': {'name': 'fact_user_event'}}}) }}
+{{ config(
+    severity='warn',
+    meta={
+        'description': 'The events of each day that the run replaced are those of the raw table. A warning, since rows may land during a run.',
+        'dagster': {'ref': {'name': 'fact_user_event'}},
+    },
+) }}
 
 with raw_days as (
 
