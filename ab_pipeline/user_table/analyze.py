@@ -77,7 +77,7 @@ def _experiment(question: Question, users: dict[str, int], today: dt.date) -> Ex
 
 
 def _remarks(question: Question, file: UserFile, metrics: Sequence[Metric], variant: str) -> list[str]:
-    """What was done with empty cells."""
+    """What was done with empty cells, and what could not be checked."""
     [(rows, without)] = file.rows(f"select count(*), count(*) filter (where {variant} is null) from users")
     remarks = [f"{without:,} of {rows:,} rows have no {question.variant} and are left out."] if without else []
     columns = [column for metric in metrics for column in (metric.numerator, metric.denominator)]
@@ -86,4 +86,6 @@ def _remarks(question: Question, file: UserFile, metrics: Sequence[Metric], vari
         [(empty,)] = file.rows(f"select count(*) from users where {name} is null and {variant} is not null")
         if empty:
             remarks.append(f"{empty:,} users have no {column}: it counts as 0 for them.")
+    if question.user is None:
+        remarks.append("Not checked: whether a user is in several rows. --user COL names the users.")
     return remarks

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-_READERS = {
-    # the whole file decides a column's type, so that a late odd value is found here and named
-    ".csv": "read_csv(?, header = true, sample_size = -1)",
-    ".parquet": "read_parquet(?)",
-}
+# the whole file decides a column's type, so that a late odd value is found here and named
+_CSV = "read_csv(?, header = true, sample_size = -1)"
+_READERS = {".csv": _CSV, ".parquet": "read_parquet(?)"}
+_FIRST_REJECT = _CSV.replace(")", ", types = ?, store_rejects = true, rejects_limit = 1, parallel = false)")
 _NUMBER = ("INT", "DECIMAL", "FLOAT", "DOUBLE")
 
 
@@ -76,7 +75,17 @@ class UserFile:
         if not odd:
             raise UserTableError(f"{option} {column}: the column has no number in it.")
         row, value = odd[0]
-        raise UserTableError(f"{option} {column}: {value!r} in row {row} is not a number.")
+        place = f"row {row}" if self.path.suffix.lower() == ".parquet" else f"line {self._line_of_text(column, name)}"
+        raise UserTableError(f"{option} {column}: {value!r} in {place} is not a number.")
+
+    def _line_of_text(self, column: str, name: str) -> int:
+        """The line of the CSV file, as an editor counts, of the column's first value that is not a number.
+
+        Rows are not lines: values may have line breaks, and empty lines are no rows.
+        """
+        self.rows(f"select max({name}) from {_FIRST_REJECT}", [str(self.path), {column: "double"}])
+        [(position,)] = self.rows("select byte_position from reject_errors order by byte_position limit 1")
+        return len((self.path.read_bytes()[: position - 1] + b"|").splitlines())
 
 
 @contextmanager

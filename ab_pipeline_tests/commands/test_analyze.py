@@ -17,6 +17,7 @@ from ab_pipeline.experiments.contract import SCHEMA_PATH
 from ab_pipeline_tests.experiments.report.browser import chromium, opened, violations
 
 USERS = 4_000
+NOT_CHECKED = "Not checked: whether a user is in several rows. --user COL names the users."
 
 
 @pytest.fixture(scope="module")
@@ -136,19 +137,22 @@ def test_shares_that_are_not_as_expected_refuse(file: Path) -> None:
     assert uneven["reasons"][0].startswith("Gate sample_ratio fails")
 
 
-def test_who_is_in_several_variants_is_known_only_by_name(file: Path) -> None:
+def test_who_is_in_several_rows_or_variants_is_known_only_by_name(file: Path) -> None:
     for options, status in (((), "skipped"), (("--user", "user_id"), "pass")):
-        gates = {gate["name"]: gate["status"] for gate in answer(file, "--metric", "revenue", *options)["gates"]}
+        document = answer(file, "--metric", "revenue", *options)
+        gates = {gate["name"]: gate["status"] for gate in document["gates"]}
         assert gates["several_variants"] == status
+        assert (NOT_CHECKED in document["reasons"]) == (status == "skipped")
 
 
 def test_empty_cells_count_as_zero_and_rows_without_a_variant_are_left_out_and_both_are_told(tmp_path: Path) -> None:
     body = "".join(f"{variant},{value}\n" for variant in ("a", "b") for value in ("", "", 4, 6)) + ",9\n"
     document = answer(written(tmp_path, "variant,revenue\n" + body), "--metric", "revenue")
     assert row(document, "revenue", "welch")["mean_control"] == 2.5
-    assert document["reasons"][-2:] == [
+    assert document["reasons"][-3:] == [
         "1 of 9 rows have no variant and are left out.",
         "4 users have no revenue: it counts as 0 for them.",
+        NOT_CHECKED,
     ]
 
 
@@ -158,6 +162,7 @@ def test_in_the_terminal_the_verdict_comes_first(file: Path) -> None:
     assert code == 0
     assert lines[0].endswith(": Ship one_page")
     assert "better than the control." in lines[1]
+    assert NOT_CHECKED in lines[2]
     assert [line.split()[1] for line in lines if "│ revenue" in line] == ["revenue", "revenue"]
 
 
@@ -169,6 +174,7 @@ def test_the_page_opens_in_a_browser(file: Path, tmp_path: Path) -> None:
         assert page.locator("h2").first.inner_text() == "Ship one_page"
         assert page.locator("rect.bar").count() > 6
         assert str(file) in page.inner_text("body")
+        assert NOT_CHECKED in page.inner_text(".verdict")
         assert violations(page) == []
         assert complaints == []
 
@@ -216,11 +222,11 @@ GOOD = "user,variant,revenue\n1,a,1\n2,a,2\n3,b,3\n4,b,5\n"
             "--variant variant --metric revenue --lower-is-better user",
             "--lower-is-better user: no --metric is called so.",
         ),
-        (GOOD, "--variant variant --metric variant", "--metric variant: 'a' in row 1 is not a number."),
+        (GOOD, "--variant variant --metric variant", "--metric variant: 'a' in line 2 is not a number."),
         (
             GOOD,
             "--variant variant --metric revenue --covariate variant",
-            "--covariate variant: 'a' in row 1 is not a number.",
+            "--covariate variant: 'a' in line 2 is not a number.",
         ),
         (
             GOOD + "1,b,7\n",
@@ -250,7 +256,17 @@ GOOD = "user,variant,revenue\n1,a,1\n2,a,2\n3,b,3\n4,b,5\n"
         (
             "variant,revenue\na,1\nb,abc\n",
             "--variant variant --metric revenue",
-            "--metric revenue: 'abc' in row 2 is not a number.",
+            "--metric revenue: 'abc' in line 3 is not a number.",
+        ),
+        (
+            'note,variant,revenue\n"two\nlines",a,1\n\n,b,abc\n,b,?\n',
+            "--variant variant --metric revenue",
+            "--metric revenue: 'abc' in line 5 is not a number.",
+        ),
+        (
+            "variant;what'spaid\r\na;1\r\nb;abc\r\n",
+            "--variant variant --metric what'spaid",
+            "--metric what'spaid: 'abc' in line 3 is not a number.",
         ),
         (
             "variant,revenue\na,2025-01-01\nb,2025-01-02\n",
@@ -269,6 +285,13 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path, text: str, options: str, 
     path = written(tmp_path, text)
     code, output, errors = run(path, *options.split())
     assert (code, output, errors) == (1, "", f"Error: {sentence.format(path)}\n")
+
+
+def test_a_value_of_a_parquet_file_is_named_by_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "odd.parquet"
+    duckdb.connect().execute(f"copy (from (values ('a', '1'), ('b', 'abc')) as t(variant, revenue)) to '{path}'")
+    code, _, errors = run(path, "--variant", "variant", "--metric", "revenue")
+    assert (code, errors) == (1, "Error: --metric revenue: 'abc' in row 2 is not a number.\n")
 
 
 @pytest.mark.parametrize(
