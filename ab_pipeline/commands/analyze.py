@@ -25,6 +25,13 @@ from rich.console import Console
 @click.option("--user", metavar="COL", help="The column that names users, to be sure that each has one row.")
 @click.option("--covariate", metavar="COL", help="A number known of each user before the experiment; gives CUPED.")
 @click.option(
+    "--segment",
+    "segments",
+    multiple=True,
+    metavar="COL",
+    help="A column of few values that was known before the experiment, such as a country: its groups are compared.",
+)
+@click.option(
     "--cap",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="QUANTILE",
@@ -51,6 +58,7 @@ def analyze(
     *,
     file: Path,
     metrics: tuple[str, ...],
+    segments: tuple[str, ...],
     lower_is_better: tuple[str, ...],
     weights: tuple[str, ...],
     as_json: bool,
@@ -71,6 +79,7 @@ def analyze(
     question = Question(
         file,
         metrics=metrics,
+        segments=segments,
         lower_is_better=frozenset(lower_is_better),
         weights=dict(map(_weight, weights)),
         **options,  # type: ignore[arg-type]

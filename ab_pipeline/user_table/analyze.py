@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ab_pipeline.experiments.declaration import Experiment, Metric, Variant
-from ab_pipeline.experiments.evidence import AssignedUsers, Evidence
-from ab_pipeline.experiments.moments import ALL_USERS
+from ab_pipeline.experiments.evidence import Evidence
 from ab_pipeline.experiments.readout import read_out
 from ab_pipeline.experiments.report.page import Report
 from ab_pipeline.experiments.series import Series
 from ab_pipeline.user_table.file import UserFile, UserTableError, open_users
 from ab_pipeline.user_table.question import Question, metrics_asked
-from ab_pipeline.user_table.sums import bins_of, cells_of
+from ab_pipeline.user_table.segments import segments_of_a_user
+from ab_pipeline.user_table.sums import assigned_users, bins_of, cells_of
 
 
 def analyze(question: Question, today: dt.date) -> Report:
@@ -27,14 +27,16 @@ def analyze(question: Question, today: dt.date) -> Report:
         metrics = metrics_asked(question, file)
         variant = file.quoted(question.variant, "--variant")
         _one_row_a_user(question, file)
-        users: dict[str, int] = dict(
-            file.rows(f"select cast({variant} as varchar), count(*) from users where {variant} is not null group by 1")
-        )
-        experiment = _experiment(question, users, today)
-        cells = [cell for metric in metrics for cell in cells_of(file, experiment, metric, variant, question.covariate)]
+        segments = segments_of_a_user(file, question.segments)
+        assigned = assigned_users(file, variant, segments)
+        experiment = _experiment(question, sorted({row.variant_id for row in assigned}), today)
+        cells = [
+            cell
+            for metric in metrics
+            for cell in cells_of(file, experiment, metric, variant, segments, covariate=question.covariate)
+        ]
         bins = [one for metric in metrics for one in bins_of(file, metric, variant)]
         remarks = _remarks(question, file, metrics, variant)
-    assigned = tuple(AssignedUsers(name, ALL_USERS, None, count) for name, count in users.items())
     counts = Evidence(assigned, 0 if question.user else None, None)
     readout = read_out(experiment, metrics, cells, counts, today)
     readout = replace(readout, reasons=(*readout.reasons, *remarks))
@@ -59,8 +61,7 @@ def _one_row_a_user(question: Question, file: UserFile) -> None:
         )
 
 
-def _experiment(question: Question, users: dict[str, int], today: dt.date) -> Experiment:
-    names = sorted(users)
+def _experiment(question: Question, names: Sequence[str], today: dt.date) -> Experiment:
     if len(names) < 2:
         only = f"only {names[0]!r}" if names else "no value at all"
         raise UserTableError(f"--variant {question.variant}: two variants are needed, and the column has {only}.")

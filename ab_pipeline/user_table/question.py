@@ -20,6 +20,8 @@ class Question:
     control: str | None = None
     user: str | None = None
     covariate: str | None = None
+    segments: tuple[str, ...] = ()
+    """Columns of few values, known before the experiment: its groups are read out too."""
     lower_is_better: frozenset[str] = frozenset()
     minimum_effect: float = 0.05
     cap: float | None = None

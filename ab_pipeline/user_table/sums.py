@@ -6,7 +6,8 @@ import math
 from itertools import pairwise
 
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricKind
-from ab_pipeline.experiments.moments import ALL_USERS, Cell, Moments
+from ab_pipeline.experiments.evidence import AssignedUsers
+from ab_pipeline.experiments.moments import Cell, Moments
 from ab_pipeline.experiments.series import Bin
 from ab_pipeline.user_table.file import UserFile
 
@@ -15,8 +16,19 @@ _PRODUCTS = ("yy", "dd", "xx", "zz", "yd", "yx", "yz", "dx", "dz", "xz")
 _STEPS = (1, 2, 5)
 
 
-def cells_of(file: UserFile, experiment: Experiment, metric: Metric, variant: str, covariate: str | None) -> list[Cell]:
-    """Of each variant, and again of totals cut at the metric's cap if it has one.
+def assigned_users(file: UserFile, variant: str, segments: str) -> tuple[AssignedUsers, ...]:
+    """How many each variant has, in all and in each segment."""
+    rows = file.rows(
+        f"select cast({variant} as varchar), unnest({segments}), count(*) from users"
+        f" where {variant} is not null group by 1, 2 order by 1, 2"
+    )
+    return tuple(AssignedUsers(name, segment, None, users) for name, segment, users in rows)
+
+
+def cells_of(
+    file: UserFile, experiment: Experiment, metric: Metric, variant: str, segments: str, *, covariate: str | None
+) -> list[Cell]:
+    """Of each variant and segment, and again of totals cut at the metric's cap if it has one.
 
     Raises:
         UserTableError: a column is missing, or holds no numbers.
@@ -32,16 +44,17 @@ def cells_of(file: UserFile, experiment: Experiment, metric: Metric, variant: st
         # z is 1: a covariate of a ratio's users is a total, not a ratio
         rows = file.rows(
             f"""
-            with totals as (select cast({variant} as varchar) as variant_id, {total} as y, {d} as d, {x} as x, 1.0 as z
+            with totals as (select cast({variant} as varchar) as variant_id, unnest({segments}) as segment,
+                                   {total} as y, {d} as d, {x} as x, 1.0 as z
                             from users where {variant} is not null)
-            select variant_id, count(*), {", ".join(f"fsum({one})" for one in _TOTALS)},
+            select variant_id, segment, count(*), {", ".join(f"fsum({one})" for one in _TOTALS)},
                    {", ".join(f"fsum({one[0]} * {one[1]})" for one in _PRODUCTS)}
-            from totals group by variant_id
+            from totals group by variant_id, segment
             """
         )
         cells += [
-            Cell(experiment.experiment_id, metric.metric_id, name, ALL_USERS, experiment.end_date, moments, is_capped)
-            for name, *sums in rows
+            Cell(experiment.experiment_id, metric.metric_id, name, segment, experiment.end_date, moments, is_capped)
+            for name, segment, *sums in rows
             for moments in [Moments(*sums)]
         ]
     return cells

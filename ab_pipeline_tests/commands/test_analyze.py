@@ -36,6 +36,7 @@ def users() -> dict[str, np.ndarray]:
         "clicks": rng.binomial(views, 0.2),
         "views": views,
         "before": np.round(before, 2),
+        "plan": np.where(before > 30, "paid", "free"),
     }
 
 
@@ -156,6 +157,38 @@ def test_empty_cells_count_as_zero_and_rows_without_a_variant_are_left_out_and_b
     ]
 
 
+def test_a_segments_groups_are_compared_and_whether_they_differ(file: Path, users: dict[str, np.ndarray]) -> None:
+    options = ("--metric", "revenue", "--segment", "plan", "--segment", "bought")
+    document = answer(file, *options)
+    found = {one["segment"]: one for one in document["results"] if one["segment"] != "all"}
+    assert list(found) == ["bought:false", "bought:true", "bought", "plan:free", "plan:paid", "plan"]
+    paid = users["plan"] == "paid"
+    revenue = [users["revenue"][paid & (users["variant"] == name)] for name in ("control", "one_page")]
+    welch = stats.ttest_ind(revenue[1], revenue[0], equal_var=False)
+    assert found["plan:paid"]["p_value"] == pytest.approx(welch[1], rel=1e-8)
+    assert (found["plan"]["method"], found["plan"]["n_control"]) == ("interaction", USERS // 2)
+    assert {gate["name"]: gate["status"] for gate in document["gates"]}["sample_ratio_by_segment"] == "fail"
+    assert [one for one in document["results"] if one["segment"] == "all"] == answer(file, "--metric", "revenue")[
+        "results"
+    ]
+    output = run(file, "--variant", "variant", *options)[1]
+    assert [line.split("│")[3].strip() for line in output.split("Segments")[1].splitlines() if "│ revenue" in line] == [
+        "bought:false",
+        "bought:true",
+        "bought: do they differ?",
+        "plan:free",
+        "plan:paid",
+        "plan: do they differ?",
+    ]
+
+
+def test_an_empty_cell_is_a_group_of_its_own(tmp_path: Path) -> None:
+    body = "".join(f"{variant},{value},{plan}\n" for variant in "ab" for value in (1, 2, 3) for plan in ("x'y", ""))
+    path = written(tmp_path, "variant,revenue,the plan's\n" + body)
+    document = answer(path, "--metric", "revenue", "--segment", "the plan's")
+    assert [one["segment"] for one in document["results"]][2:] == ["the plan's:unknown", "the plan's:x'y", "the plan's"]
+
+
 def test_in_the_terminal_the_verdict_comes_first(file: Path) -> None:
     code, output, _ = run(file, "--variant", "variant", "--metric", "revenue")
     lines = output.splitlines()
@@ -168,13 +201,25 @@ def test_in_the_terminal_the_verdict_comes_first(file: Path) -> None:
 
 def test_the_page_opens_in_a_browser(file: Path, tmp_path: Path) -> None:
     page_file = tmp_path / "page.html"
-    code, _, errors = run(file, "--variant", "variant", "--metric", "revenue", "--cap", "0.99", "--report", page_file)
+    code, _, errors = run(
+        file,
+        "--variant",
+        "variant",
+        "--metric",
+        "revenue",
+        "--cap",
+        "0.99",
+        *("--segment", "plan"),
+        "--report",
+        page_file,
+    )
     assert (code, errors) == (0, f"Wrote {page_file}\n")
     with chromium() as browser, opened(browser, page_file, 768) as (page, complaints):
         assert page.locator("h2").first.inner_text() == "Ship one_page"
         assert page.locator("rect.bar").count() > 6
         assert str(file) in page.inner_text("body")
         assert NOT_CHECKED in page.inner_text(".verdict")
+        assert page.get_by_role("heading", name="revenue by plan").is_visible()
         assert violations(page) == []
         assert complaints == []
 
@@ -279,6 +324,21 @@ GOOD = "user,variant,revenue\n1,a,1\n2,a,2\n3,b,3\n4,b,5\n"
             "--metric revenue: the column has no number in it.",
         ),
         ("variant,revenue\n", "--variant variant --metric revenue", "{}: the file has no rows."),
+        (
+            GOOD,
+            "--variant variant --metric revenue --segment plan",
+            "--segment plan: {} has no such column. It has: user, variant, revenue.",
+        ),
+        (
+            "variant,revenue,user\n" + "".join(f"{'ab'[n % 2]},{n},{n}\n" for n in range(60)),
+            "--variant variant --metric revenue --segment user",
+            "--segment user: it has 60 values, and 50 are the most. Put them into groups first.",
+        ),
+        (
+            "variant,revenue,all\na,1,x\nb,2,x\n",
+            "--variant variant --metric revenue --segment all",
+            "--segment all: rename the column; `all` and names with a colon are taken.",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, text: str, options: str, sentence: str) -> None:
