@@ -64,8 +64,9 @@ class Judgement:
 
 
 def phase_of(experiment: Experiment, as_of: dt.date) -> Phase:
-    """How far the experiment is after a day."""
-    return Phase((as_of - experiment.start_date).days + 1, as_of >= experiment.end_date)
+    """How far the experiment is after a day. One that nobody declared has no planned end, whatever its newest day."""
+    is_over = as_of >= experiment.end_date and not experiment.is_inferred
+    return Phase((as_of - experiment.start_date).days + 1, is_over)
 
 
 def judge_treatment(

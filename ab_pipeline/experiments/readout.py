@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricRole
 from ab_pipeline.experiments.evidence import Evidence
 from ab_pipeline.experiments.gates.balance import aa_false_win, pre_period_balance
+from ab_pipeline.experiments.gates.declared import declared
 from ab_pipeline.experiments.gates.sample_ratio import (
     receives_users,
     sample_ratio,
@@ -68,7 +69,8 @@ def _gates(
     metrics = {subject.metric.metric_id: subject.metric for subject in subjects}
     found = [(metrics[metric_id], row) for (metric_id, _), row in deciding.items()]
     return (
-        sample_ratio(variants, assigned),
+        declared(experiment),
+        sample_ratio(variants, assigned, is_declared=not experiment.is_inferred),
         sample_ratio_by_segment(variants, assigned),
         sample_ratio_by_day(variants, assigned),
         receives_users(variants, assigned),

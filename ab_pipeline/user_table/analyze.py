@@ -74,7 +74,7 @@ def _experiment(question: Question, names: Sequence[str], today: dt.date) -> Exp
     variants = tuple(Variant(name, name == control, question.weights.get(name, 1.0)) for name in names)
     stem = question.path.stem
     pre_period_days = 1 if question.covariate else 0
-    return Experiment(stem, stem, "", "", today, today, pre_period_days, 1.0, variants, is_inferred=True)
+    return Experiment(stem, stem, "", "", today, today, pre_period_days, 1.0, variants)
 
 
 def _remarks(question: Question, file: UserFile, metrics: Sequence[Metric], variant: str) -> list[str]:

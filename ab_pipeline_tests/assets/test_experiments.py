@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 from dagster import AssetCheckSeverity
 
@@ -24,6 +25,12 @@ def test_a_gate_that_fails_in_one_experiment_is_an_error_that_names_it() -> None
 
 def test_a_gate_that_only_warns_is_a_warning() -> None:
     check = gate_check("sample_ratio", [readout("a", Status.WARN), readout("b", Status.SKIPPED)])
+    assert (check.passed, check.severity) == (False, AssetCheckSeverity.WARN)
+
+
+def test_what_nobody_declared_is_a_warning() -> None:
+    gates = (Gate("declared", Status.FAIL, None, "nobody declared blue"),)
+    check = gate_check("declared", [replace(readout("inferred", Status.PASS), gates=gates)])
     assert (check.passed, check.severity) == (False, AssetCheckSeverity.WARN)
 
 

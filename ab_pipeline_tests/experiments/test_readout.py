@@ -150,6 +150,23 @@ def test_an_aa_experiment_ships_nothing_and_refuses_to_find_anything() -> None:
     assert answer(0.12, of=experiment(is_aa=True)).verdict == Verdict.DO_NOT_DECIDE
 
 
+def test_what_nobody_declared_is_shown_by_intervals_that_are_always_valid_and_not_decided() -> None:
+    guessed = replace(experiment(), hypothesis="", is_inferred=True)
+    readout = answer(0.12, of=guessed, users=MANY)
+    assert (readout.verdict, readout.winner) == (Verdict.DO_NOT_DECIDE, None)
+    assert readout.reasons[:2] == (
+        "Gate declared fails: nobody declared off, on; control, shares and dates are guesses.",
+        answer(0.12, as_of=MIDDLE, users=MANY).reasons[0],
+    )
+    # the shares to expect are those that there are
+    assert {gate.name: gate.status for gate in readout.gates}["sample_ratio"] == Status.SKIPPED
+
+
+def test_a_declared_experiment_says_by_whom_and_a_file_has_nowhere_to() -> None:
+    assert answer(0.0).gates[0].detail == "by checkout@example.com, from 2025-01-01 to 2025-01-28"
+    assert answer(0.12, of=replace(experiment(), hypothesis="")).gates[0].status == Status.SKIPPED
+
+
 def test_of_several_winners_the_one_that_gains_most_ships_and_losers_are_told_after_it() -> None:
     variants = (Variant("off", True, 1), *(Variant(name, False, 1) for name in ("little", "much", "bad")))
     lifts = {"off": 0.0, "little": 0.1, "much": 0.14, "bad": -0.1}

@@ -129,7 +129,7 @@ def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DuckD
         assert session.rows(
             LOOKS.replace("group by 1", f"and computed_at >= '{later:%Y-%m-%d}' group by 1 order by 1")
         ) == [(LATE + dt.timedelta(days=number), 1) for number in range(4)]
-        assert evaluate_newest(session, registry)[0].readout.gates[5].status == Status.PASS
+        assert evaluate_newest(session, registry)[0].readout.gates[6].status == Status.PASS
 
 
 def test_a_declaration_that_changed_concerns_the_newest_look(session: DuckDBSession, registry: Registry) -> None:
@@ -149,6 +149,8 @@ def test_variants_that_nobody_declared_are_read_out_as_one_experiment(built: Duc
         ("green", False),
     ]
     assert found.readout.results
+    assert found.readout.verdict == Verdict.DO_NOT_DECIDE
+    assert found.readout.reasons[0].startswith("Gate declared fails: nobody declared blue, green;")
 
 
 def test_users_drawn_by_lot_differ_about_as_often_as_promised(session: DuckDBSession, registry: Registry) -> None:

@@ -1,6 +1,7 @@
 """Questions that the data has to answer before an experiment's is asked: pure functions of counts."""
 
 GATES = (
+    "declared",
     "sample_ratio",
     "sample_ratio_by_segment",
     "sample_ratio_by_day",

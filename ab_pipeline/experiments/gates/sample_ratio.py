@@ -20,8 +20,10 @@ _FEWEST_EXPECTED = 5
 _Counts = dict[str, int]
 
 
-def sample_ratio(variants: Sequence[Variant], assigned: Iterable[AssignedUsers]) -> Gate:
-    """All users against the expected weights."""
+def sample_ratio(variants: Sequence[Variant], assigned: Iterable[AssignedUsers], *, is_declared: bool = True) -> Gate:
+    """All users against the expected weights; those that nobody declared are the shares there are, and always fit."""
+    if not is_declared:
+        return Gate("sample_ratio", Status.SKIPPED, None, "nobody declared which shares to expect")
     counts = _grouped(assigned, lambda row: "all" if row.segment == ALL_USERS else None).get("all", {})
     p_value = sample_ratio_p_value(variants, counts)
     if p_value is None:

@@ -15,6 +15,7 @@ NAMES = {
 """As the page calls them."""
 
 GATES = {
+    "declared": "Declared beforehand",
     "sample_ratio": "Sample ratio",
     "sample_ratio_by_segment": "Sample ratio by segment",
     "sample_ratio_by_day": "Sample ratio by day",

@@ -69,6 +69,11 @@ class Report:
         return (self.experiment.end_date - self.experiment.start_date).days + 1
 
     @property
+    def has_plan(self) -> bool:
+        """Whether its days were planned: not those of a single file, nor of what nobody declared."""
+        return self.planned_days > 1 and not self.experiment.is_inferred
+
+    @property
     def days(self) -> int:
         """Since the start, with the day of the read-out."""
         return phase_of(self.experiment, self.readout.as_of).days
@@ -76,6 +81,8 @@ class Report:
     @property
     def progress(self) -> str:
         """`day 12 of 28`."""
+        if self.experiment.is_inferred:
+            return "no end is planned"
         return f"day {self.days} of {self.planned_days}" if self.days < self.planned_days else "the planned end"
 
     @property

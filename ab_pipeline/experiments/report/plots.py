@@ -108,7 +108,7 @@ class Plots:
             signed_tick,
             zero=True,
             minimum_effects=(-margin, margin),
-            planned_end=self.experiment.end_date,
+            planned_end=None if self.experiment.is_inferred else self.experiment.end_date,
         )
         numbers = [
             (str(day), line.name, *map(change, (effect, low, high)))

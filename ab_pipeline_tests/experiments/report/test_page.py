@@ -13,6 +13,7 @@ from ab_pipeline.experiments.report.page import Report, index, page
 from ab_pipeline.experiments.report.pictures import pictures
 from ab_pipeline.experiments.report.svg import png
 from ab_pipeline.experiments.series import Series
+from ab_pipeline_tests.experiments.examples import experiment
 from ab_pipeline_tests.experiments.report.browser import chromium, opened, violations
 from ab_pipeline_tests.experiments.simulated import simulated
 
@@ -86,7 +87,7 @@ def test_verdict_and_gates_come_first_and_every_section_is_there(browser: Browse
             "What it can show",
             "Method and data",
         ]
-        assert len(texts(page, ".gates li")) == 9
+        assert len(texts(page, ".gates li")) == 10
         assert "analytics.experiment_results" in page.inner_text("#notes >> xpath=..")
 
 
@@ -162,6 +163,17 @@ def test_a_gate_that_fails_is_first_and_the_page_refuses(browser: Browser, folde
     with opened(browser, folder / "broken.html", 1280) as (page, _):
         assert texts(page, "h2")[0] == "Do not decide"
         assert texts(page, ".gates li")[0].startswith("Sample ratio fails")
+
+
+def test_what_nobody_declared_is_refused_and_has_no_plan(browser: Browser, tmp_path: Path) -> None:
+    guessed = replace(experiment(pre_period_days=14), hypothesis="", is_inferred=True)
+    (tmp_path / "page.html").write_text(page(simulated({"blue": 0.0, "green": 0.3}, of=guessed)), encoding="utf-8")
+    with opened(browser, tmp_path / "page.html", 1280) as (opened_page, _):
+        assert texts(opened_page, "h2")[0] == "Do not decide"
+        assert texts(opened_page, ".gates li")[0].startswith("Declared beforehand fails")
+        assert texts(opened_page, ".eyebrow") == ["As of 28 January 2025, no end is planned"]
+        assert "since no end is planned" in opened_page.inner_text("#effects >> xpath=..")
+        assert opened_page.locator(".progress").count() == 0
 
 
 def test_the_index_leads_to_each_page_those_to_ship_first(browser: Browser, folder: Path) -> None:

@@ -1,0 +1,18 @@
+"""Whether somebody said beforehand what the verdict rests on."""
+
+from __future__ import annotations
+
+from ab_pipeline.experiments.declaration import Experiment
+from ab_pipeline.experiments.result import Gate, Status
+
+
+def declared(experiment: Experiment) -> Gate:
+    """Without a hypothesis, a control, shares and an end that were set before the data was seen, nothing is tested."""
+    name = "declared"
+    if experiment.is_inferred:
+        variants = ", ".join(variant.variant_id for variant in experiment.variants)
+        return Gate(name, Status.FAIL, None, f"nobody declared {variants}; control, shares and dates are guesses")
+    if not experiment.hypothesis:
+        return Gate(name, Status.SKIPPED, None, "a single file has no registry; who asks says what decides")
+    told = f"by {experiment.owner}, from {experiment.start_date} to {experiment.end_date}"
+    return Gate(name, Status.PASS, None, told)
