@@ -15,8 +15,8 @@ from dagster import AssetKey, AssetSpec, BackfillPolicy, Definitions, TableSchem
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from ab_pipeline.experiments.gates import GATES
 from ab_pipeline.experiments.registry import MEASURES
+from ab_pipeline.experiments.words import GATES
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.raw_data.contract import RAW_TABLES
 from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT, Settings, get_settings

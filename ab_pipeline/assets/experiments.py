@@ -24,9 +24,9 @@ from dagster import (
 )
 
 from ab_pipeline.assets.dbt import WAREHOUSE_POOL
-from ab_pipeline.experiments.gates import GATES
 from ab_pipeline.experiments.report.page import Report
 from ab_pipeline.experiments.result import Readout, Status
+from ab_pipeline.experiments.words import GATES, STATUSES
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse
 
@@ -78,9 +78,12 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
         ],
         check_specs=[
             AssetCheckSpec(
-                gate, asset=RESULTS, blocking=gate in _BLOCKING, description="Of the newest look at every experiment."
+                gate,
+                asset=RESULTS,
+                blocking=gate in _BLOCKING,
+                description=f"{title}: the newest look at every experiment.",
             )
-            for gate in GATES
+            for gate, title in GATES.items()
         ],
         # a range of days is one run: of the newest looks there is one, however many days were built
         backfill_policy=BackfillPolicy.single_run(),
@@ -130,7 +133,7 @@ def gate_check(gate: str, readouts: Sequence[Readout]) -> AssetCheckResult:
         passed=not wrong,
         severity=AssetCheckSeverity.ERROR if is_error else AssetCheckSeverity.WARN,
         description="; ".join(f"{name}: {one.detail}" for name, one in wrong) or "no experiment fails it",
-        metadata={name: f"{one.status}: {one.detail}" for name, one in found},
+        metadata={name: f"{STATUSES[one.status]}: {one.detail}" for name, one in found},
     )
 
 

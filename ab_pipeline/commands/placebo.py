@@ -24,6 +24,7 @@ def placebo(experiment: str | None, runs: int, seed: int) -> None:
     """
     from ab_pipeline.dbt.project import PROJECT_DIR
     from ab_pipeline.experiments.registry import read_registry
+    from ab_pipeline.experiments.words import METHODS
     from ab_pipeline.readouts import placebo as placebos
 
     registry = read_registry(PROJECT_DIR / "seeds")
@@ -47,5 +48,5 @@ def placebo(experiment: str | None, runs: int, seed: int) -> None:
         title_justify="left",
     )
     for one in found:
-        table.add_row(one.metric_id, one.method, f"{one.rate:.1%}")
+        table.add_row(one.metric_id, METHODS[one.method], f"{one.rate:.1%}")
     Console(width=1000, soft_wrap=True).print(table)

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from ab_pipeline.experiments import words
 from ab_pipeline.experiments.declaration import Metric
-from ab_pipeline.experiments.report import methods, wording
+from ab_pipeline.experiments.report import wording
 from ab_pipeline.experiments.report.page import Report
 from ab_pipeline.experiments.report.tables import SegmentTable, Tables
 from ab_pipeline.experiments.result import MetricResult, Status, Verdict
@@ -32,11 +33,11 @@ def print_readout(console: Console, report: Report) -> None:
         console.print(f"  {escape(reason)}")
     gates = Table("gate", "", "p", "detail", title="Gates", title_justify="left")
     for gate in readout.gates:
-        status = f"[{_STATUS_COLOURS[gate.status]}]{gate.status}[/]"
-        gates.add_row(gate.name, status, wording.p_value(gate.p_value), escape(gate.detail))
+        status = f"[{_STATUS_COLOURS[gate.status]}]{words.STATUSES[gate.status]}[/]"
+        gates.add_row(words.GATES[gate.name], status, wording.p_value(gate.p_value), escape(gate.detail))
     console.print(gates)
     tables = Tables(report.experiment, report.metrics, readout)
-    everybody = [(methods.NAMES[row.method], row) for row in tables.methods_of_all_users()]
+    everybody = [(words.METHODS[row.method], row) for row in tables.methods_of_all_users()]
     console.print(_results("All users", "means are", everybody, tables.by_id))
     groups = list(_groups(tables.segments()))
     if groups:

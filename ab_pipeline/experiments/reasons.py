@@ -10,6 +10,7 @@ from ab_pipeline.experiments.judgement import JudgedMetric, Judgement
 from ab_pipeline.experiments.moments import ALL_USERS
 from ab_pipeline.experiments.result import Gate, MetricResult, Status, Verdict
 from ab_pipeline.experiments.verdict import Finding
+from ab_pipeline.experiments.words import GATES, METHODS, STATUSES
 
 _NEVER = 1000
 """Days. More is a number without a meaning."""
@@ -51,7 +52,7 @@ def effect_text(row: MetricResult) -> str:
 def _gates(gates: Iterable[Gate], status: Status) -> Iterator[str]:
     for gate in gates:
         if gate.status == status:
-            yield f"Gate {gate.name} {'fails' if status == Status.FAIL else 'warns'}: {gate.detail}."
+            yield f'Gate "{GATES[gate.name]}" {STATUSES[status]}: {gate.detail}.'
 
 
 def _nothing_to_compare(judgement: Judgement) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _missing_numbers(rows: Iterable[MetricResult]) -> Iterator[str]:
     for row in rows:
         if row.reason and row.p_value is None:
             where = "" if row.segment == ALL_USERS else f" in {row.segment}"
-            causes[row.reason].append(f"{row.metric_id} of {row.variant_id} by {row.method}{where}")
+            causes[row.reason].append(f"{row.metric_id} of {row.variant_id} ({METHODS[row.method]}){where}")
     for cause, places in causes.items():
         more = f" and {len(places) - 3} more" if len(places) > 3 else ""
         yield f"No number for {', '.join(places[:3])}{more}: {cause}."

@@ -135,7 +135,7 @@ def test_shares_that_are_not_as_expected_refuse(file: Path) -> None:
     assert {gate["name"]: gate["status"] for gate in even["gates"]}["sample_ratio"] == "pass"
     uneven = answer(file, "--metric", "revenue", "--weight", "control=9", "--weight", "one_page=1")
     assert uneven["verdict"] == "do not decide"
-    assert uneven["reasons"][0].startswith("Gate sample_ratio fails")
+    assert uneven["reasons"][0].startswith('Gate "Sample ratio" fails')
 
 
 def test_who_is_in_several_rows_or_variants_is_known_only_by_name(file: Path) -> None:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from ab_pipeline.experiments.contract import SCHEMA_PATH, to_json
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricKind, MetricRole, Variant
 from ab_pipeline.experiments.evidence import Evidence
-from ab_pipeline.experiments.gates import GATES
 from ab_pipeline.experiments.moments import ALL_USERS, Cell, Moments
 from ab_pipeline.experiments.readout import read_out
 from ab_pipeline.experiments.result import Method, MetricResult, Readout, Status, Verdict
+from ab_pipeline.experiments.words import GATES
 from ab_pipeline_tests.experiments.examples import CONTROL, END, START, TREATMENT, cells, evidence, experiment, metric
 from ab_pipeline_tests.experiments.sums import moments_of, moments_with
 
@@ -134,13 +134,13 @@ def test_it_has_not_begun() -> None:
 def test_a_gate_that_fails_refuses_and_comes_first() -> None:
     readout = answer(0.12, seen=evidence({"off": 200, "on": 150}))
     assert readout.verdict == Verdict.DO_NOT_DECIDE
-    assert readout.reasons[0].startswith("Gate sample_ratio fails: off 5,600 (57.1 %, expected 50.0 %), on 4,200")
+    assert readout.reasons[0].startswith('Gate "Sample ratio" fails: off 5,600 (57.1 %, expected 50.0 %), on 4,200')
 
 
 def test_a_gate_that_warns_is_told_at_the_end() -> None:
     readout = answer(0.12, seen=replace(EVEN, users_in_several_variants=50))
     assert readout.verdict == Verdict.SHIP
-    assert readout.reasons[-1].startswith("Gate several_variants warns: 50 of 11,250 users")
+    assert readout.reasons[-1].startswith('Gate "Users in several variants" warns: 50 of 11,250 users')
 
 
 def test_an_aa_experiment_ships_nothing_and_refuses_to_find_anything() -> None:
@@ -155,7 +155,7 @@ def test_what_nobody_declared_is_shown_by_intervals_that_are_always_valid_and_no
     readout = answer(0.12, of=guessed, users=MANY)
     assert (readout.verdict, readout.winner) == (Verdict.DO_NOT_DECIDE, None)
     assert readout.reasons[:2] == (
-        "Gate declared fails: nobody declared off, on; control, shares and dates are guesses.",
+        'Gate "Declared beforehand" fails: nobody declared off, on; control, shares and dates are guesses.',
         answer(0.12, as_of=MIDDLE, users=MANY).reasons[0],
     )
     # the shares to expect are those that there are
@@ -268,8 +268,8 @@ def test_a_segment_that_is_empty_on_one_side_says_so_and_the_rest_stands() -> No
     empty = row_of(readout, Method.WELCH, segment="age:65+")
     assert (empty.n_control, empty.n_treatment, empty.p_value) == (1_000, 0, None)
     assert readout.reasons[1:] == (
-        "No number for revenue of on by welch in age:65+: a variant has no user, and two are needed for a variance.",
-        "No number for revenue of on by interaction in age: fewer than two segments have an effect to compare.",
+        "No number for revenue of on (raw) in age:65+: a variant has no user, and two are needed for a variance.",
+        "No number for revenue of on (interaction) in age: fewer than two segments have an effect to compare.",
     )
 
 
@@ -298,7 +298,7 @@ def test_the_json_has_the_fields_of_the_contract() -> None:
     assert (document["version"], document["as_of"], document["verdict"]) == (1, "2025-01-28", "ship")
     assert list(document["gates"][0]) == ["name", "status", "p_value", "detail"]
     assert list(document["results"][0]) == SCHEMA["$defs"]["result"]["required"]
-    assert tuple(gate["name"] for gate in document["gates"]) == GATES
+    assert tuple(gate["name"] for gate in document["gates"]) == tuple(GATES)
 
 
 ODD = st.sampled_from([[], [0], [0, 0], [1, 0], [7, 7, 7], [0, 1, 2] * 40, [1e9, 0] * 60, [-1, 1] * 60, [1e-9] * 200])

@@ -2,31 +2,6 @@
 
 from __future__ import annotations
 
-from ab_pipeline.experiments.result import Method
-
-NAMES = {
-    Method.WELCH: "raw",
-    Method.DELTA: "raw",
-    Method.WINSORIZED: "capped",
-    Method.CUPED: "adjusted",
-    Method.ALWAYS_VALID: "always valid",
-    Method.INTERACTION: "interaction",
-}
-"""As the page calls them."""
-
-GATES = {
-    "declared": "Declared beforehand",
-    "sample_ratio": "Sample ratio",
-    "sample_ratio_by_segment": "Sample ratio by segment",
-    "sample_ratio_by_day": "Sample ratio by day",
-    "receives_users": "Every variant still gets users",
-    "several_variants": "Users in several variants",
-    "reconciles": "Adds up to raw data",
-    "missing_metadata": "Users without metadata",
-    "pre_period_balance": "Alike before the start",
-    "aa_false_win": "A/A finds nothing",
-}
-
 NOTES = (
     (
         "Users",

@@ -9,24 +9,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ab_pipeline.experiments import words
 from ab_pipeline.experiments.declaration import Experiment, Metric
 from ab_pipeline.experiments.judgement import phase_of
 from ab_pipeline.experiments.report import methods, wording
 from ab_pipeline.experiments.report.plots import Plots
 from ab_pipeline.experiments.report.tables import Tables
-from ab_pipeline.experiments.result import Readout, Status, Verdict
+from ab_pipeline.experiments.result import Readout, Verdict
 from ab_pipeline.experiments.series import Series
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_STATUS_WORDS = {
-    Status.FAIL: "fails",
-    Status.WARN: "warns",
-    Status.PASS: "passes",
-    Status.SKIPPED: "not asked",
-}
 
 
 @dataclass(frozen=True)
@@ -43,25 +38,17 @@ class Report:
     @property
     def headline(self) -> str:
         """The verdict as an order."""
-        experiment, readout = self.experiment, self.readout
-        if self.is_calm_aa:
-            return "Nothing to ship: the arms do not differ"
-        return {
-            Verdict.SHIP: f"Ship {readout.winner}",
-            Verdict.DO_NOT_SHIP: "Do not ship",
-            Verdict.KEEP_RUNNING: f"Keep running until about {long_date(experiment.end_date)}",
-            Verdict.DO_NOT_DECIDE: "Do not decide",
-        }[readout.verdict]
-
-    @property
-    def is_calm_aa(self) -> bool:
-        """An A/A experiment that found nothing has done well."""
-        return self.experiment.is_aa and self.readout.verdict == Verdict.DO_NOT_SHIP
+        more = {
+            Verdict.SHIP: f" {self.readout.winner}",
+            Verdict.KEEP_RUNNING: f" until about {long_date(self.experiment.end_date)}",
+        }
+        return self.readout.verdict.capitalize() + more.get(self.readout.verdict, "")
 
     @property
     def tone(self) -> str:
-        """The class of the style sheet."""
-        return "nothing" if self.is_calm_aa else self.readout.verdict.replace(" ", "-")
+        """The class of the style sheet. An A/A experiment that found nothing has done well."""
+        is_calm = self.experiment.is_aa and self.readout.verdict == Verdict.DO_NOT_SHIP
+        return "nothing" if is_calm else self.readout.verdict.replace(" ", "-")
 
     @property
     def planned_days(self) -> int:
@@ -100,7 +87,7 @@ def page(report: Report) -> str:
             report=report,
             experiment=report.experiment,
             readout=report.readout,
-            gates=sorted(report.readout.gates, key=lambda gate: list(_STATUS_WORDS).index(gate.status)),
+            gates=sorted(report.readout.gates, key=lambda gate: list(words.STATUSES).index(gate.status)),
             tables=Tables(report.experiment, report.metrics, report.readout),
             plots=Plots(report.experiment, report.metrics, report.readout, report.series),
             notes=methods.NOTES,
@@ -140,9 +127,9 @@ def _environment() -> Environment:
         "unbroken": wording.unbroken,
         "level": wording.level,
         "long_date": long_date,
-        "method": methods.NAMES.__getitem__,
-        "gate": methods.GATES.__getitem__,
-        "status": _STATUS_WORDS.__getitem__,
+        "method": words.METHODS.__getitem__,
+        "gate": words.GATES.__getitem__,
+        "status": words.STATUSES.__getitem__,
     }
     environment.globals["style"] = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     return environment
