@@ -14,7 +14,6 @@ from ab_pipeline.maintenance.backup.catalog import check_files, expire, find
 from ab_pipeline.maintenance.backup.manifest import Manifest
 from ab_pipeline.maintenance.object_store import ObjectStore, open_store
 from ab_pipeline.maintenance.storage import (
-    DagsterStorage,
     SqliteStorage,
     dagster_home,
     dagster_storage,
@@ -97,18 +96,17 @@ def restore(name: str | None, to: str | None, warehouse: bool, dry_run: bool, ye
     What is replaced is kept beside it. An interrupted restore is finished by the next.
     """
     from ab_pipeline.maintenance.backup import restore as steps
-    from ab_pipeline.maintenance.backup.swap import finish
 
     settings, store = _opened()
     destination = _destination(settings, to, warehouse=warehouse)
-    if not dry_run and finish(destination.home):
+    if not dry_run and steps.go_on(destination):
         _say(f"finished the restore that was interrupted in {destination.home}")
         if name is None:
             return
     manifest = find(store, name)
     steps.check(manifest, destination)
     _show(manifest)
-    replaces = _replaces(destination.storage)
+    replaces = steps.is_there(destination.storage)
     _say(f"to {destination.storage}" + (", whose state is kept beside it" if replaces else ""))
     if dry_run:
         return
@@ -145,12 +143,6 @@ def _destination(settings: Settings, to: str | None, *, warehouse: bool) -> Dest
         return Destination(postgres_storage(to), dagster_home())
     home = Path(to).expanduser().absolute()
     return Destination(SqliteStorage.below(home), home, home / "warehouse.duckdb" if warehouse else None)
-
-
-def _replaces(storage: DagsterStorage) -> bool:
-    from ab_pipeline.maintenance.backup import postgres_swap
-
-    return storage.exists() if isinstance(storage, SqliteStorage) else postgres_swap.exists(storage)
 
 
 def _show(made: Manifest) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from ab_pipeline.maintenance.backup.postgres_tools import administration, database_name
+from ab_pipeline.maintenance.lock import CONNECTION_PREFIX
 from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, StorageError
 
 
@@ -45,7 +46,8 @@ def _connections(storage: PostgresStorage) -> list[str]:
     with administration(storage) as cursor:
         cursor.execute(
             "select pid, coalesce(nullif(application_name, ''), 'unnamed') from pg_stat_activity"
-            " where datname = %s and backend_type = 'client backend'",
-            [database_name(storage)],
+            " where datname = %s and backend_type = 'client backend' and not starts_with(application_name, %s)",
+            # of these the lock tells
+            [database_name(storage), CONNECTION_PREFIX],
         )
         return [f"PostgreSQL connection {pid} ({name})" for pid, name in cursor.fetchall()]

@@ -28,6 +28,7 @@ from ab_pipeline.assets.dbt import WAREHOUSE_POOL
 from ab_pipeline.maintenance.backup.catalog import expire, find
 from ab_pipeline.maintenance.backup.manifest import Manifest
 from ab_pipeline.maintenance.backup.retention import Kept
+from ab_pipeline.maintenance.lock import MAINTENANCE_POOL
 from ab_pipeline.maintenance.object_store import ObjectStore, open_store
 from ab_pipeline.maintenance.storage import dagster_home
 from ab_pipeline.settings import Settings
@@ -73,8 +74,8 @@ def backup_definitions(settings: Settings) -> BackupDefinitions:
 
 
 def _backup(settings: Settings) -> JobDefinition:
-    # only then does it keep builds waiting
-    pool = WAREHOUSE_POOL if settings.backup_warehouse else None
+    # with the warehouse it keeps builds waiting; without, it waits for a clean-up instead of being refused
+    pool = WAREHOUSE_POOL if settings.backup_warehouse else MAINTENANCE_POOL
 
     @op(name="back_up", pool=pool)
     def back_up_op(context: OpExecutionContext) -> None:

@@ -14,6 +14,7 @@ from ab_pipeline.maintenance.backup import configuration, postgres_dump, sqlite_
 from ab_pipeline.maintenance.backup.manifest import Contents, Digest, Manifest, file_digest, name_of
 from ab_pipeline.maintenance.backup.swap import refuse_unfinished
 from ab_pipeline.maintenance.backup.warehouse_copy import copy_warehouse
+from ab_pipeline.maintenance.lock import only_one
 from ab_pipeline.maintenance.object_store import SEAL, ObjectStore, StoreError
 from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, SqliteStorage, dagster_storage
 from ab_pipeline.settings import Settings
@@ -33,9 +34,16 @@ def back_up(settings: Settings, home: Path, store: ObjectStore, progress: Progre
         StorageError, StoreError, WarehouseError: nothing was published, and nothing else changed.
     """
     refuse_unfinished(home)
+    storage = dagster_storage(home)
+    with only_one(storage, "a backup"):
+        return _back_up(settings, home, storage, store, progress)
+
+
+def _back_up(
+    settings: Settings, home: Path, storage: DagsterStorage, store: ObjectStore, progress: Progress
+) -> Manifest:
     for leftover in store.delete_leftovers():
         progress(f"deleted {leftover}, which a killed process left")
-    storage = dagster_storage(home)
     created_at = dt.datetime.now(dt.UTC)
     progress(f"backing up {storage} to {store.location}/{name_of(created_at)}")
     try:

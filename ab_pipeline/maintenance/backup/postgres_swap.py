@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from ab_pipeline.maintenance.backup import postgres_dump
 from ab_pipeline.maintenance.backup.catalog import BackupError
 from ab_pipeline.maintenance.backup.manifest import Manifest
 from ab_pipeline.maintenance.backup.postgres_tools import administration, database_name, sibling
+from ab_pipeline.maintenance.lock import only_one
 from ab_pipeline.maintenance.storage import PostgresStorage, StorageError
 
 Progress = Callable[[str], None]
+
+WORK = "a restore"
+"""What the lock of a storage says of it."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +35,37 @@ def restore(storage: PostgresStorage, dump: Path, manifest: Manifest, now: str, 
         StorageError: the server refuses. The user needs CREATEDB, and to own the database.
     """
     names = _names(storage, now)
+    lock = only_one(storage, WORK) if exists(storage) else nullcontext()
+    with lock, _dropped_on_failure(storage, names.new):
+        _load(storage, names, dump, manifest)
+        progress("the restored database equals what was backed up")
+    with _dropped_on_failure(storage, names.new):
+        return _rename(storage, names)
+
+
+@contextmanager
+def _dropped_on_failure(storage: PostgresStorage, name: str) -> Iterator[None]:
+    try:
+        yield
+    except (BackupError, StorageError):
+        _drop(storage, name)
+        raise
+
+
+def _drop(storage: PostgresStorage, name: str) -> None:
     with administration(storage) as cursor:
-        # left by a killed restore
-        cursor.execute(f'drop database if exists "{names.new}" with (force)')
+        cursor.execute(f'drop database if exists "{name}" with (force)')
+
+
+def _load(storage: PostgresStorage, names: _Names, dump: Path, manifest: Manifest) -> None:
+    # left by a killed restore
+    _drop(storage, names.new)
+    with administration(storage) as cursor:
         cursor.execute(f'create database "{names.new}" template template0')
     new = sibling(storage, names.new)
-    try:
-        postgres_dump.load(new, dump)
-        if found := manifest.contents.differences(postgres_dump.contents_of(new)):
-            raise BackupError(f"backup {manifest.name} does not restore to what was backed up: {'; '.join(found)}")
-        progress("the restored database equals what was backed up")
-        return _rename(storage, names)
-    except (BackupError, StorageError):
-        with administration(storage) as cursor:
-            cursor.execute(f'drop database if exists "{names.new}" with (force)')
-        raise
+    postgres_dump.load(new, dump)
+    if found := manifest.contents.differences(postgres_dump.contents_of(new)):
+        raise BackupError(f"backup {manifest.name} does not restore to what was backed up: {'; '.join(found)}")
 
 
 def exists(storage: PostgresStorage) -> bool:

@@ -64,10 +64,17 @@ def administration(storage: PostgresStorage) -> Iterator[Any]:
     Raises:
         StorageError: as `connected` does.
     """
+    with session(sibling(storage, "template1")) as cursor:
+        yield cursor
+
+
+@contextmanager
+def session(storage: PostgresStorage, **options: Any) -> Iterator[Any]:
+    """A cursor in autocommit, on a connection of its own. Raises StorageError as `connected` does."""
     import psycopg2
 
     try:
-        connection = psycopg2.connect(sibling(storage, "template1").url, connect_timeout=10)
+        connection = psycopg2.connect(storage.url, connect_timeout=10, **options)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

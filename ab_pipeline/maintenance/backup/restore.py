@@ -6,7 +6,7 @@ import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from ab_pipeline.maintenance.backup.catalog import BackupError, fetch
 from ab_pipeline.maintenance.backup.make import POSTGRES_DUMP, SQLITE_ARCHIVE, WAREHOUSE_ARCHIVE
 from ab_pipeline.maintenance.backup.manifest import Contents, Manifest
 from ab_pipeline.maintenance.backup.schema import refuse_newer_schema
-from ab_pipeline.maintenance.backup.swap import Step, finish, swap
+from ab_pipeline.maintenance.backup.swap import Step, finish, is_unfinished, swap
 from ab_pipeline.maintenance.backup.warehouse_copy import tables_of, unpack_warehouse
+from ab_pipeline.maintenance.lock import LOCK_FILE, locked_file, only_one
 from ab_pipeline.maintenance.object_store import ObjectStore, StoreError
 from ab_pipeline.maintenance.running import refuse_while_running
 from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, SqliteStorage
@@ -53,7 +54,7 @@ def check(manifest: Manifest, destination: Destination) -> None:
 
     Raises:
         BackupError: the backup is of another kind of storage, or of a newer schema.
-        StorageError: Dagster runs there.
+        StorageError: Dagster runs there, or a clean-up, a backup, a restore or a migration does.
     """
     kind = "postgres" if isinstance(destination.storage, PostgresStorage) else "sqlite"
     if manifest.kind != kind:
@@ -64,7 +65,25 @@ def check(manifest: Manifest, destination: Destination) -> None:
     if destination.warehouse and WAREHOUSE_ARCHIVE not in manifest.files:
         raise BackupError(f"backup {manifest.name} does not hold the warehouse")
     refuse_newer_schema(manifest)
-    refuse_while_running(destination.storage, destination.home)
+    with only_one(destination.storage, postgres_swap.WORK) if is_there(destination.storage) else nullcontext():
+        refuse_while_running(destination.storage, destination.home)
+
+
+def is_there(storage: DagsterStorage) -> bool:
+    """Whether there is something that a restore would replace."""
+    return storage.exists() if isinstance(storage, SqliteStorage) else postgres_swap.exists(storage)
+
+
+def go_on(destination: Destination) -> bool:
+    """Finish the restore that was interrupted there, if one was; whether.
+
+    Raises:
+        StorageError: it was not interrupted, but is at work.
+    """
+    if not is_unfinished(destination.home):
+        return False
+    with _alone(destination):
+        return finish(destination.home)
 
 
 def restore(
@@ -80,7 +99,7 @@ def restore(
     # two restores never share it: what the first replaced is not for the second to replace
     now = f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}"
     try:
-        with _staging(destination.home) as staged:
+        with _alone(destination), _staging(destination.home) as staged:
             fetch(store, manifest, staged, progress)
             steps = _stage_warehouse(manifest, destination, staged, now, progress)
             if isinstance(destination.storage, PostgresStorage):
@@ -104,6 +123,14 @@ def refuse_differences(manifest: Manifest, restored: Contents) -> None:
         raise BackupError(f"backup {manifest.name} does not restore to what was backed up: {'; '.join(found)}")
 
 
+def _alone(destination: Destination) -> AbstractContextManager[None]:
+    """A database is locked later, and let go before its turn: nobody can rename the one they are in."""
+    storage, home = destination.storage, destination.home
+    if isinstance(storage, SqliteStorage):
+        return only_one(storage, postgres_swap.WORK)
+    return locked_file(home / LOCK_FILE, postgres_swap.WORK, str(home))
+
+
 @contextmanager
 def _staging(home: Path) -> Iterator[Path]:
     home.mkdir(parents=True, exist_ok=True)
@@ -115,7 +142,7 @@ def _staging(home: Path) -> Iterator[Path]:
         yield staged
     finally:
         # an interrupted swap goes on from here
-        if not (home / "restore.json").exists():
+        if not is_unfinished(home):
             shutil.rmtree(staged, ignore_errors=True)
 
 

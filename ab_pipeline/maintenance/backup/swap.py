@@ -39,7 +39,7 @@ def swap(home: Path, steps: Sequence[Step]) -> None:
 def finish(home: Path) -> bool:
     """Go on with the steps that a killed process began; whether there were any."""
     journal = home / _JOURNAL
-    if not journal.exists():
+    if not is_unfinished(home):
         return False
     for new, current, kept in json.loads(journal.read_bytes()):
         _do(Step(Path(new) if new else None, Path(current), Path(kept)))
@@ -47,9 +47,14 @@ def finish(home: Path) -> bool:
     return True
 
 
+def is_unfinished(home: Path) -> bool:
+    """Whether a restore was interrupted here, or is at work."""
+    return (home / _JOURNAL).exists()
+
+
 def refuse_unfinished(home: Path) -> None:
     """Raises StorageError: a restore was interrupted here."""
-    if (home / _JOURNAL).exists():
+    if is_unfinished(home):
         raise StorageError(f"a restore of {home} was interrupted: `ab-pipeline restore` finishes it first")
 
 

@@ -20,6 +20,7 @@ from ab_pipeline.maintenance.cleanup.plan import Plan, plan_cleanup
 from ab_pipeline.maintenance.cleanup.policy import NEEDED, Policy
 from ab_pipeline.maintenance.cleanup.read_story import read_story
 from ab_pipeline.maintenance.cleanup.story import Story
+from ab_pipeline.maintenance.lock import only_one
 
 _RUNS_AT_ONCE = 50
 
@@ -84,9 +85,9 @@ class CleanUp:
         """Archive and remove. A part that fails does not keep the others from being done.
 
         Raises:
-            CleanupError: another clean-up is at work.
+            StorageError: another clean-up, a backup, a restore or a migration is at work.
         """
-        with self.dagster.engine.lock():
+        with only_one(self.dagster.engine.storage, "a clean-up"):
             planned = self.preview()
             parts = [self._done(part, step) for part, step in self._steps(planned.plan)]
             return Report(planned.before, planned.plan, tuple(parts), self.measure())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -12,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from ab_pipeline.maintenance.cleanup.folders import Tree
 from ab_pipeline.maintenance.cleanup.inventory import Place
+from ab_pipeline.maintenance.storage import DagsterStorage
 
 _PASSING = ("locked", "deadlock", "busy")
 _PATIENCE_SECONDS = 60
@@ -22,6 +22,7 @@ class Engine(Protocol):
     """A database server, or files."""
 
     place: Place
+    storage: DagsterStorage
 
     def table_bytes(self) -> Mapping[str, int]:
         """Bytes by table, its indexes with it; and by `free space` what is only reserved."""
@@ -41,14 +42,6 @@ class Engine(Protocol):
 
     def reclaim(self) -> str:
         """Give what deleted rows took back to the operating system, while others work; a sentence on what was left."""
-        ...
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Held by the one clean-up of this storage. It ends with its process, however that ends.
-
-        Raises:
-            CleanupError: another holds it.
-        """
         ...
 
 

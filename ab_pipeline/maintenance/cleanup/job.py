@@ -29,6 +29,7 @@ from ab_pipeline.maintenance.cleanup.show import (
     store_rows,
     summary,
 )
+from ab_pipeline.maintenance.lock import MAINTENANCE_POOL
 from ab_pipeline.settings import Settings
 
 CLEANUP_JOB = "cleanup"
@@ -44,7 +45,7 @@ class CleanupConfig(Config):
 def cleanup_job(settings: Settings) -> JobDefinition:
     """Archive and remove old runs, ticks, logs and files; fails when any part of it failed."""
 
-    @op(name=_OP, pool="maintenance")
+    @op(name=_OP, pool=MAINTENANCE_POOL)
     def clean_up_dagster(context: OpExecutionContext, config: CleanupConfig) -> None:
         clean_up = open_clean_up(context.instance, settings, context.log.info)
         report = clean_up.preview() if config.dry_run else clean_up.apply()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,9 @@ from dagster import DagsterInstance
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from ab_pipeline.maintenance.cleanup.errors import CleanupError
 from ab_pipeline.maintenance.cleanup.folders import Tree
 from ab_pipeline.maintenance.cleanup.inventory import Place
+from ab_pipeline.maintenance.storage import DagsterStorage, postgres_storage
 
 if TYPE_CHECKING:
     from dagster_postgres import PostgresEventLogStorage
@@ -28,8 +27,6 @@ _TABLES = (
     "job_ticks",
     "asset_daemon_asset_evaluations",
 )
-# "ab_pipeline cleanup", as the key of an advisory lock
-_LOCK = 0x61625F636C65616E
 _WORTH_REWRITING = 2**20
 _ROW_HEADER = 28
 
@@ -45,6 +42,7 @@ class PostgresEngine:
         events = instance.event_log_storage
         assert isinstance(events, PostgresEventLogStorage)
         self._events: PostgresEventLogStorage = events
+        self.storage: DagsterStorage = postgres_storage(events.postgres_url)
 
     def table_bytes(self) -> Mapping[str, int]:
         """Bytes by table. Free space inside a table counts to it."""
@@ -82,14 +80,6 @@ class PostgresEngine:
                     except OperationalError:
                         left.append(f"{table} keeps {free:,} bytes for new rows: it was in use")
         return "; ".join(left)
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """An advisory lock, which the server ends with the connection."""
-        with self._events.index_connection() as connection:
-            if not connection.execute(text(f"select pg_try_advisory_lock({_LOCK})")).scalar():
-                raise CleanupError("another clean-up of this storage is at work: let it finish")
-            yield
 
 
 def _bytes(connection: Connection, table: str) -> int:

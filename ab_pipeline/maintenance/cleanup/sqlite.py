@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -13,12 +13,11 @@ from dagster import DagsterInstance
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import make_url
 
-from ab_pipeline.maintenance.cleanup.errors import CleanupError
 from ab_pipeline.maintenance.cleanup.folders import Tree, is_run_id
 from ab_pipeline.maintenance.cleanup.inventory import Place
+from ab_pipeline.maintenance.storage import DagsterStorage, SqliteStorage
 
 _FILES_OF_A_DATABASE = (".db", ".db-wal", ".db-shm")
 _INDEX = "index"
@@ -36,9 +35,10 @@ class SqliteEngine:
         assert isinstance(events, SqliteEventLogStorage)
         assert isinstance(runs, SqliteRunStorage)
         assert isinstance(schedules, SqliteScheduleStorage)
-        index = Path(events.path_for_shard(_INDEX))
-        self._shards = index.parent
-        self._databases = (index, _file_of(runs._conn_string), _file_of(schedules._conn_string))
+        self._shards = Path(events.path_for_shard(_INDEX)).parent
+        storage = SqliteStorage(_file_of(runs._conn_string), self._shards, _file_of(schedules._conn_string))
+        self.storage: DagsterStorage = storage
+        self._databases = (storage.index, storage.runs, storage.schedules)
 
     def table_bytes(self) -> Mapping[str, int]:
         """Bytes by table of the three databases; what their write-ahead logs hold counts as free."""
@@ -83,15 +83,6 @@ class SqliteEngine:
         """
         left = [problem for path in self._databases if (problem := _shrink(path))]
         return "; ".join(left)
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """A lock of the operating system on a file beside the index."""
-        try:
-            with FileLock(self._shards / "cleanup.lock", blocking=False):
-                yield
-        except Timeout:
-            raise CleanupError("another clean-up of this storage is at work: let it finish") from None
 
 
 def _file_of(url: str) -> Path:

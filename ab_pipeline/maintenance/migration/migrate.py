@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ab_pipeline.maintenance.backup.manifest import MATERIALIZED_PARTITIONS
+from ab_pipeline.maintenance.lock import only_one
 from ab_pipeline.maintenance.migration.event_ids import ids_of_run, migrated_id, with_migrated_ids
 from ab_pipeline.maintenance.migration.tables import Row, copied_tables
 from ab_pipeline.maintenance.storage import PostgresStorage, SqliteStorage, StorageError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _DONE = "ab_pipeline_migration"
 _NO_SHARD = "events of runs without a file"
 _BATCH = 1000
+_WORK = "a migration"
 
 Progress = Callable[[str], None]
 
@@ -31,13 +33,13 @@ def migrate(source: SqliteStorage, target: PostgresStorage, progress: Progress) 
 
     Raises:
         StorageError: the target holds something else, a schema is not the newest, or a row differs; the source is
-            never changed.
+            never changed. Or a clean-up, a backup, a restore or another migration is at work.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     _refuse_old_schema(source)
     try:
-        with _engine(target.sqlalchemy_url) as engine:
+        with only_one(source, _WORK), only_one(target, _WORK), _engine(target.sqlalchemy_url) as engine:
             done = _prepare(engine, target)
             if done:
                 progress(f"going on: {len(done):,} steps are done")
