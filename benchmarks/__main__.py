@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ab_pipeline.sample_data.spec import SampleSpec
+from benchmarks.backups import kill_each, states_that_existed
 from benchmarks.calibration import calibrate
 from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.measure import Run, machine, median_seconds
@@ -122,6 +123,13 @@ def cleanup(folder: Path, runs: int) -> None:
         )
 
 
+def backups(folder: Path, runs: int) -> None:  # noqa: ARG001 what is counted is not timed
+    """30 backups while runs are written; 50 kills, ten of each kind on each storage."""
+    print(f"Backups while runs are written: {states_that_existed(folder, 30)} of 30 restore to a state that existed")
+    for survived in kill_each(folder, 10):
+        print(f"kill -9, nothing lost and the next run completed: {survived}", flush=True)
+
+
 def experiments(folder: Path, _runs: int) -> None:
     """100 experiments x 10 metrics x 1 M users x 30 days: sums and read-outs / one bare aggregate query."""
     found = experiment_costs(folder)
@@ -146,6 +154,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "latency": latency,
     "redshift": redshift,
     "cleanup": cleanup,
+    "backups": backups,
     "calibration": calibration,
     "experiments": experiments,
 }
