@@ -56,7 +56,7 @@ class Costs:
     daily_update: float
     """Those of one more day, with all the history there."""
     python: float
-    """The read-outs of one day, stored, with every segment."""
+    """The read-outs of one day, stored, with every segment, and what their pages plot."""
 
 
 @dataclass(frozen=True)

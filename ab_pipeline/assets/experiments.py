@@ -91,24 +91,23 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
     )
     def readouts(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
         from ab_pipeline.experiments.registry import read_registry
-        from ab_pipeline.readouts.evaluate import evaluate_due, evaluate_newest
+        from ab_pipeline.readouts.evaluate import evaluate_due
         from ab_pipeline.readouts.pages import report_of, write_pages
 
         registry = read_registry(seeds)
         with warehouse.open(read_only=False) as session:
-            looks = evaluate_due(session, registry, dt.datetime.now(dt.UTC))
-            evaluations = evaluate_newest(session, registry)
-        for one in evaluations:
+            refreshed = evaluate_due(session, registry, dt.datetime.now(dt.UTC))
+        for one in refreshed.newest:
             if one.experiment.is_inferred:
                 names = ", ".join(variant.variant_id for variant in one.experiment.variants)
                 context.log.warning(
                     f"no experiment declares {names}: they are read out as one, {one.experiment.name!r}"
                 )
-        readouts = [one.readout for one in evaluations]
-        yield MaterializeResult(asset_key=RESULTS, metadata={"looks": looks, "verdicts": _verdicts(readouts)})
+        readouts = [one.readout for one in refreshed.newest]
+        yield MaterializeResult(asset_key=RESULTS, metadata={"looks": refreshed.looks, "verdicts": _verdicts(readouts)})
         for gate in GATES:
             yield gate_check(gate, readouts)
-        reports = [report_of(one) for one in evaluations]
+        reports = [report_of(one) for one in refreshed.newest]
         paths = write_pages(reports, settings.reports_path)
         yield MaterializeResult(
             asset_key=REPORT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,16 +18,9 @@ from ab_pipeline.experiments.registry import Registry
 from ab_pipeline.experiments.result import Readout
 from ab_pipeline.experiments.series import Series
 from ab_pipeline.readouts.errors import ReadoutError
-from ab_pipeline.readouts.store import StoredLook, looks_of, store, stored_bases
-from ab_pipeline.readouts.sums import (
-    bins,
-    cells_of,
-    cells_of_all_users,
-    counts_of,
-    day_totals,
-    days_of,
-    experiments_there,
-)
+from ab_pipeline.readouts.series import series_of
+from ab_pipeline.readouts.store import StoredLook, store, stored_bases
+from ab_pipeline.readouts.sums import cells_of, cells_of_all_users, counts_of, days_of, experiments_there
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session
 
 
@@ -38,6 +32,16 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     readout: Readout
     series: Series
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh made of the sums, each look computed once."""
+
+    looks: int
+    """How many are stored that were not, or were computed from other sums."""
+    newest: tuple[Evaluation, ...]
+    """Of every experiment that has users."""
 
 
 @cache
@@ -55,7 +59,7 @@ def evaluate(session: Session, registry: Registry, experiment_id: str, as_of: dt
         ReadoutError: there is no such experiment, or no data of it as of that day.
         WarehouseError: nothing is built.
     """
-    experiments = {experiment.experiment_id: experiment for experiment in experiments_there(session, registry)}
+    experiments = _experiments(session, registry)
     if experiment_id not in experiments:
         raise ReadoutError(f"no experiment is called {experiment_id!r}: there are {', '.join(experiments)}")
     experiment, days = experiments[experiment_id], days_of(session, experiment_id)
@@ -66,43 +70,53 @@ def evaluate(session: Session, registry: Registry, experiment_id: str, as_of: dt
         raise ReadoutError(f"{experiment_id} cannot be read out as of {day}: its days are {days[0]} to {days[-1]}")
     counts = counts_of(session, [experiment_id])[experiment_id]
     readout = read_out(experiment, registry.metrics, cells_of(session, [experiment_id], day), counts.as_of(day), day)
-    is_newest = day == days[-1]
-    series = Series(
-        looks_of(session, experiment_id, day),
-        day_totals(session, experiment_id, day),
-        bins(session, experiment_id) if is_newest else (),
-    )
+    series = series_of(session, {experiment_id: day}, with_bins=day == days[-1])[experiment_id]
     return Evaluation(experiment, registry.metrics, readout, series)
 
 
-def evaluate_newest(session: Session, registry: Registry) -> list[Evaluation]:
+def evaluate_newest(session: Session, registry: Registry) -> tuple[Evaluation, ...]:
     """Every experiment that has users, as of its newest day; nothing is stored.
 
     Raises:
         WarehouseError: nothing is built.
     """
-    there = [experiment.experiment_id for experiment in experiments_there(session, registry)]
-    return [evaluate(session, registry, name) for name in there if days_of(session, name)]
+    experiments = _experiments(session, registry)
+    newest = _newest(_bases(session, experiments, registry))
+    return _with_series(session, experiments, registry, _newest_readouts(session, experiments, registry, newest))
 
 
-def evaluate_due(session: Session, registry: Registry, now: dt.datetime) -> int:
-    """Compute and store every look that is missing or whose sums were built again since; how many there were.
+def evaluate_due(session: Session, registry: Registry, now: dt.datetime) -> Refreshed:
+    """Store every look that is missing or whose sums were built again since, and evaluate the newest of each.
 
     The newest look of an experiment has all segments, and follows the declarations and the code too. Older ones that
     are missing have all users only: enough for the effect by day, at a tenth of the time.
     """
-    experiments = {experiment.experiment_id: experiment for experiment in experiments_there(session, registry)}
+    experiments = _experiments(session, registry)
     bases = _bases(session, experiments, registry)
+    newest = _newest(bases)
     stored = stored_bases(session)
     due = {key: basis for key, basis in bases.items() if stored.get(key) != basis}
-    newest = _newest(bases)
+    readouts = _newest_readouts(session, experiments, registry, newest)
     looks = [
-        *_newest_looks(session, experiments, registry, {key: due[key] for key in due if newest[key[0]] == key[1]}),
+        *(StoredLook(one, due[key]) for one in readouts if (key := (one.experiment_id, one.as_of)) in due),
         *_older_looks(session, experiments, registry, {key: due[key] for key in due if newest[key[0]] != key[1]}),
     ]
     if looks:
         store(session, looks, code_version(), now)
-    return len(looks)
+    return Refreshed(len(looks), _with_series(session, experiments, registry, readouts))
+
+
+def _experiments(session: Session, registry: Registry) -> dict[str, Experiment]:
+    return {experiment.experiment_id: experiment for experiment in experiments_there(session, registry)}
+
+
+def _with_series(
+    session: Session, experiments: dict[str, Experiment], registry: Registry, readouts: Sequence[Readout]
+) -> tuple[Evaluation, ...]:
+    series = series_of(session, {one.experiment_id: one.as_of for one in readouts})
+    return tuple(
+        Evaluation(experiments[one.experiment_id], registry.metrics, one, series[one.experiment_id]) for one in readouts
+    )
 
 
 _Looks = dict[tuple[str, dt.date], str]
@@ -135,21 +149,20 @@ def _bases(session: Session, experiments: dict[str, Experiment], registry: Regis
     return bases
 
 
-def _newest_looks(
-    session: Session, experiments: dict[str, Experiment], registry: Registry, due: _Looks
-) -> list[StoredLook]:
+def _newest_readouts(
+    session: Session, experiments: dict[str, Experiment], registry: Registry, newest: Mapping[str, dt.date]
+) -> list[Readout]:
+    """In the order of the experiments. Those that end on the same day are read together."""
     by_day: dict[dt.date, list[str]] = defaultdict(list)
-    for name, day in due:
+    for name, day in newest.items():
         by_day[day].append(name)
-    counts = counts_of(session, [name for name, _ in due])
-    looks: list[StoredLook] = []
-    for day, names in by_day.items():
-        cells = _by_experiment(cells_of(session, names, day))
-        for name in names:
-            evidence = counts[name].as_of(day)
-            readout = read_out(experiments[name], registry.metrics, cells.get(name, []), evidence, day)
-            looks.append(StoredLook(readout, due[name, day]))
-    return looks
+    cells = _by_experiment([cell for day, names in by_day.items() for cell in cells_of(session, names, day)])
+    counts = counts_of(session, list(newest))
+    return [
+        read_out(experiment, registry.metrics, cells[name], counts[name].as_of(newest[name]), newest[name])
+        for name, experiment in experiments.items()
+        if name in newest
+    ]
 
 
 def _older_looks(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import Any
 
 from ab_pipeline.experiments.result import Method, MetricResult, Readout
-from ab_pipeline.experiments.series import Look
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError, tables_in, transaction
 
 RESULTS = f"{BUILT_SCHEMA}.experiment_results"
@@ -86,19 +85,20 @@ def store(session: Session, looks: Sequence[StoredLook], code_version: str, now:
         session.insert(VERDICTS, _VERDICT_COLUMNS, (_verdict(look, code_version, now) for look in looks))
 
 
-def looks_of(session: Session, experiment_id: str, until: dt.date) -> tuple[Look, ...]:
-    """The stored results of all users, of each day up to `until`."""
+def results_of_all_users(
+    session: Session, experiment_ids: Sequence[str]
+) -> Iterator[tuple[str, dt.date, MetricResult]]:
+    """Experiment, day and each stored result of the looks at some experiments, in order."""
     if "experiment_results" not in tables_in(session, BUILT_SCHEMA):
-        return ()
-    looks: dict[dt.date, list[MetricResult]] = {}
-    for as_of, *values in session.rows(
-        f"select as_of, {', '.join(_RESULT_FIELDS)} from {RESULTS}"
-        " where experiment_id = ? and as_of <= ? and segment = 'all' order by as_of, metric_id, variant_id, method",
-        [experiment_id, until],
+        return
+    for name, as_of, *values in session.rows(
+        f"select experiment_id, as_of, {', '.join(_RESULT_FIELDS)} from {RESULTS}"
+        f" where experiment_id in ({', '.join('?' * len(experiment_ids))}) and segment = 'all'"
+        " order by experiment_id, as_of, metric_id, variant_id, method",
+        list(experiment_ids),
     ):
         row = dict(zip(_RESULT_FIELDS, values, strict=True))
-        looks.setdefault(as_of, []).append(MetricResult(**{**row, "method": Method(row["method"])}))
-    return tuple(Look(as_of, tuple(results)) for as_of, results in looks.items())
+        yield name, as_of, MetricResult(**{**row, "method": Method(row["method"])})
 
 
 def newest_verdicts(session: Session) -> list[tuple[str, dt.date, str, str]]:

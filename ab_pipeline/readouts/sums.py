@@ -10,7 +10,6 @@ from ab_pipeline.experiments.declaration import Experiment, Variant
 from ab_pipeline.experiments.evidence import AssignedUsers, Evidence, Reconciliation
 from ab_pipeline.experiments.moments import ALL_USERS, Cell, Moments
 from ab_pipeline.experiments.registry import Registry
-from ab_pipeline.experiments.series import Bin, DayTotals
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError, tables_in
 
 _MOMENTS = "users, y, d, x, z, yy, dd, xx, zz, yd, yx, yz, dx, dz, xz"
@@ -178,23 +177,3 @@ def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Coun
         pairs = zip(_RECONCILED, numbers[::2], numbers[1::2], strict=True)
         sums[name] += [DaySums(day, measure, float(raw), float(units)) for measure, raw, units in pairs]
     return {name: Counts(tuple(assigned[name]), tuple(sums[name])) for name in experiment_ids}
-
-
-def day_totals(session: Session, experiment_id: str, as_of: dt.date) -> tuple[DayTotals, ...]:
-    """The daily series of every metric and variant, up to the day."""
-    rows = session.rows(
-        f"select metric_id, variant_id, datestamp, numerator, denominator from {BUILT_SCHEMA}.experiment_metric_days"
-        " where experiment_id = ? and datestamp <= ? order by 1, 2, 3",
-        [experiment_id, as_of],
-    )
-    return tuple(DayTotals(*row) for row in rows)
-
-
-def bins(session: Session, experiment_id: str) -> tuple[Bin, ...]:
-    """How users' totals are distributed as of the newest day."""
-    rows = session.rows(
-        f"select metric_id, variant_id, low, high, users from {BUILT_SCHEMA}.experiment_distribution"
-        " where experiment_id = ? order by 1, 2, 3",
-        [experiment_id],
-    )
-    return tuple(Bin(*row) for row in rows)

@@ -9,7 +9,7 @@ import pytest
 
 from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.experiments.registry import read_registry
-from ab_pipeline.readouts.evaluate import evaluate_due, evaluate_newest
+from ab_pipeline.readouts.evaluate import evaluate_due
 from ab_pipeline.readouts.placebo import placebo
 from ab_pipeline.readouts.store import newest_verdicts
 from ab_pipeline.sample_data.generate import generate
@@ -78,9 +78,11 @@ def test_the_same_raw_rows_give_the_same_verdicts(
         warehouse.execute("insert into raw_data.user_event values (1, timestamp '2025-02-28 12:00:00', 7, 1, 1, 100)")
         warehouse.refresh(days(date(2025, 2, 28), date(2025, 3, 1)), experiments=True)
         with warehouse.session() as session:
-            looks = evaluate_due(session, registry, datetime(2025, 3, 2, tzinfo=UTC))
-            assert evaluate_due(session, registry, datetime(2025, 3, 3, tzinfo=UTC)) == 0
-            readouts = [evaluation.readout for evaluation in evaluate_newest(session, registry)]
-            found.append((looks, readouts, newest_verdicts(session), placebo(session, registry, "search", runs=3)))
+            refreshed = evaluate_due(session, registry, datetime(2025, 3, 2, tzinfo=UTC))
+            assert evaluate_due(session, registry, datetime(2025, 3, 3, tzinfo=UTC)).looks == 0
+            readouts = [evaluation.readout for evaluation in refreshed.newest]
+            found.append(
+                (refreshed.looks, readouts, newest_verdicts(session), placebo(session, registry, "search", runs=3))
+            )
     assert found[0] == found[1]
     assert {readout.experiment_id for readout in found[0][1]} == {"search", "inferred"}

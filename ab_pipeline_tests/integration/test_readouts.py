@@ -106,8 +106,19 @@ def test_an_older_read_out_can_be_computed_again_as_it_was_stored(session: DuckD
 
 def test_nothing_is_computed_again_while_nothing_changed(session: DuckDBSession, registry: Registry) -> None:
     before = session.rows("select * from analytics.experiment_verdicts order by all")
-    assert evaluate_due(session, registry, NOW + dt.timedelta(days=1)) == 0
+    assert evaluate_due(session, registry, NOW + dt.timedelta(days=1)).looks == 0
     assert session.rows("select * from analytics.experiment_verdicts order by all") == before
+
+
+def test_a_refresh_evaluates_the_newest_looks_as_a_question_for_them_does(
+    session: DuckDBSession, registry: Registry
+) -> None:
+    newest = evaluate_due(session, registry, NOW).newest
+    assert [one.experiment.experiment_id for one in newest] == [one.experiment_id for one in registry.experiments]
+    assert newest == evaluate_newest(session, registry)
+    assert newest == tuple(evaluate(session, registry, one.experiment_id) for one in registry.experiments)
+    assert min(len(one.series.looks) for one in newest) > 10
+    assert all(one.series.days and one.series.bins for one in newest)
 
 
 def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DuckDBFile, registry: Registry) -> None:
@@ -125,7 +136,7 @@ def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DuckD
     built.refresh(days(LATE, LATE + dt.timedelta(days=1)), experiments=True)
     later = NOW + dt.timedelta(days=1)
     with DuckDBWarehouse(built.path).open(read_only=False) as session:
-        assert evaluate_due(session, registry, later) == stale[0][0]
+        assert evaluate_due(session, registry, later).looks == stale[0][0]
         assert session.rows(
             LOOKS.replace("group by 1", f"and computed_at >= '{later:%Y-%m-%d}' group by 1 order by 1")
         ) == [(LATE + dt.timedelta(days=number), 1) for number in range(4)]
@@ -134,7 +145,7 @@ def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DuckD
 
 def test_a_declaration_that_changed_concerns_the_newest_look(session: DuckDBSession, registry: Registry) -> None:
     fewer = Registry(registry.experiments, registry.metrics[:1])
-    assert evaluate_due(session, fewer, NOW) == len(registry.experiments)
+    assert evaluate_due(session, fewer, NOW).looks == len(registry.experiments)
 
 
 def test_variants_that_nobody_declared_are_read_out_as_one_experiment(built: DuckDBFile, registry: Registry) -> None:
