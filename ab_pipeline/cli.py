@@ -32,7 +32,7 @@ from ab_pipeline.rollback import RollbackError
 from ab_pipeline.settings import SettingsError, get_settings
 from ab_pipeline.summary import row_counts, variants
 from ab_pipeline.user_table.file import UserTableError
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, WarehouseError
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, HOW_TO_BUILD, WarehouseError
 from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 
 # a narrow window, or none, cuts nothing: variants of an experiment begin alike
@@ -122,7 +122,7 @@ def summary() -> None:
     with warehouse_of(get_settings()).open() as session:
         counts = row_counts(session)
         if "analytics_variant_user_daily" not in counts:
-            raise click.ClickException("nothing is built yet: see `make demo`, or run `dagster dev`")
+            raise click.ClickException(f"nothing is built yet: {HOW_TO_BUILD}")
         built = variants(session)
     tables = Table("table", *_right("rows"), title=f"Built in schema {BUILT_SCHEMA}", title_justify="left")
     for name, count in counts.items():

@@ -168,9 +168,20 @@ def test_summary_counts_each_table_and_totals_each_variant_in_full(path: Path) -
     assert "analytics_variant_user_daily, users with events" in printed("summary")
 
 
-def test_summary_before_the_first_build_says_how_to_build(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("summary",), "nothing is built yet"),
+        (("verdicts",), "no verdict is stored yet, and dbt alone makes none"),
+        (("readout", "checkout"), "no experiment is built yet"),
+    ],
+)
+def test_before_the_first_build_it_says_how_to_build(path: Path, command: tuple[str, ...], what: str) -> None:
     printed("sample", *SMALL)
-    assert refusal("summary") == "nothing is built yet: see `make demo`, or run `dagster dev`\n"
+    assert refusal(*command) == (
+        f"{what}: load raw rows with `ab-pipeline load`, then run `make dev`, which builds every day of them,"
+        " or Dagster's job `refresh` of the days you want\n"
+    )
 
 
 # The warehouse and the settings

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from ab_pipeline.experiments.result import Method, MetricResult, Readout
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError, tables_in, transaction
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, HOW_TO_BUILD, Session, WarehouseError, tables_in, transaction
 
 RESULTS = f"{BUILT_SCHEMA}.experiment_results"
 VERDICTS = f"{BUILT_SCHEMA}.experiment_verdicts"
@@ -108,7 +108,7 @@ def newest_verdicts(session: Session) -> list[tuple[str, dt.date, str, str]]:
         WarehouseError: nothing is stored yet.
     """
     if "experiment_verdicts" not in tables_in(session, BUILT_SCHEMA):
-        raise WarehouseError("no verdict is stored yet: refresh any day, for instance with `make demo`")
+        raise WarehouseError(f"no verdict is stored yet, and dbt alone makes none: {HOW_TO_BUILD}")
     rows = session.rows(
         f"""
         select verdicts.experiment_id, verdicts.as_of, verdicts.verdict, verdicts.reasons

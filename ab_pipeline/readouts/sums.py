@@ -10,7 +10,7 @@ from ab_pipeline.experiments.declaration import Experiment, Variant
 from ab_pipeline.experiments.evidence import AssignedUsers, Evidence, Reconciliation
 from ab_pipeline.experiments.moments import ALL_USERS, Cell, Moments
 from ab_pipeline.experiments.registry import Registry
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session, WarehouseError, tables_in
+from ab_pipeline.warehouse.base import BUILT_SCHEMA, HOW_TO_BUILD, Session, WarehouseError, tables_in
 
 _MOMENTS = "users, y, d, x, z, yy, dd, xx, zz, yd, yx, yz, dx, dz, xz"
 _SEGMENTS = {
@@ -81,7 +81,7 @@ def experiments_there(session: Session, registry: Registry) -> tuple[Experiment,
         WarehouseError: nothing is built.
     """
     if "experiment_statistics" not in tables_in(session, BUILT_SCHEMA):
-        raise WarehouseError("no experiment is built yet: refresh any day, for instance with `make demo`")
+        raise WarehouseError(f"no experiment is built yet: {HOW_TO_BUILD}")
     inferred = session.rows(
         f"select experiment_id, name, hypothesis, owner, start_date, end_date, pre_period_days, allocation"
         f" from {BUILT_SCHEMA}.dim_experiment where is_inferred and start_date is not null"

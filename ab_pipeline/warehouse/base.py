@@ -13,6 +13,12 @@ Row = tuple[Any, ...]
 BUILT_SCHEMA = SCHEMAS.built_schema
 """Where dbt builds."""
 
+HOW_TO_BUILD = (
+    "load raw rows with `ab-pipeline load`, then run `make dev`, which builds every day of them, or Dagster's job"
+    " `refresh` of the days you want"
+)
+"""For somebody who finds nothing built."""
+
 
 class WarehouseError(Exception):
     """The warehouse could not be used. The message says why and what to do."""
