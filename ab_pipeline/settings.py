@@ -66,7 +66,7 @@ class Settings(BaseSettings):
 
     alert_severity: Literal["ERROR", "WARN"] = "ERROR"
     alerts_path: Path = PROJECT_ROOT / "data" / "alerts.jsonl"
-    reports_path: Path = PROJECT_ROOT / "data" / "reports"
+    reports_path: Path | None = None
     dagster_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://\S+$")
     freshness_deadline_hour: int = Field(default=9, ge=5, le=23)
     slack_channel: str | None = None
@@ -119,9 +119,9 @@ class Settings(BaseSettings):
 
     @field_validator("duckdb_path", "alerts_path", "reports_path")
     @classmethod
-    def _relative_to_the_project(cls, path: Path) -> Path:
+    def _relative_to_the_project(cls, path: Path | None) -> Path | None:
         # dbt, Dagster and the CLI start in different folders and must open the same file.
-        return PROJECT_ROOT / path.expanduser()
+        return path and PROJECT_ROOT / path.expanduser()
 
     @field_validator("cleanup_keep_days_by_status")
     @classmethod
@@ -224,6 +224,11 @@ class Settings(BaseSettings):
     def database(self) -> str | None:
         """The database that relations are in, as dbt names it: for DuckDB the stem of the file."""
         return self.duckdb_path.stem if self.target == "local" else self.redshift_database
+
+    @property
+    def reports_folder(self) -> Path:
+        """Where pages go: a folder a database, so that the demo's do not lie among others."""
+        return self.reports_path or self.duckdb_path.parent / "reports" / str(self.database)
 
     def dbt_environment(self) -> dict[str, str]:
         """What `dbt_project/profiles.yml` and the macros read, as environment variables."""

@@ -32,6 +32,16 @@ def test_a_relative_path_is_below_the_project_wherever_a_command_starts(
     assert load_settings().duckdb_path == PROJECT_ROOT / "data" / "other.duckdb"
 
 
+def test_each_database_has_a_folder_of_pages_beside_it_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load_settings().reports_folder == PROJECT_ROOT / "data" / "reports" / "warehouse"
+    monkeypatch.setenv("AB_PIPELINE_DUCKDB_PATH", str(tmp_path / "demo.duckdb"))
+    assert load_settings().reports_folder == tmp_path / "reports" / "demo"
+    monkeypatch.setenv("AB_PIPELINE_REPORTS_PATH", "data/pages")
+    assert load_settings().reports_folder == PROJECT_ROOT / "data" / "pages"
+
+
 def test_a_variable_that_is_set_but_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AB_PIPELINE_START_DATE", "")
     assert load_settings().start_date == dt.date(2025, 1, 1)

@@ -70,7 +70,7 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
             AssetSpec(
                 REPORT,
                 deps=[RESULTS],
-                description=f"A page an experiment, and their index, in {settings.reports_path}.",
+                description=f"A page an experiment, and their index, in {settings.reports_folder}.",
                 group_name=_GROUP,
                 owners=_OWNERS,
                 kinds={"python", "html"},
@@ -108,11 +108,11 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
         for gate in GATES:
             yield gate_check(gate, readouts)
         reports = [report_of(one) for one in refreshed.newest]
-        paths = write_pages(reports, settings.reports_path)
+        paths = write_pages(reports, settings.reports_folder)
         yield MaterializeResult(
             asset_key=REPORT,
             metadata={
-                "index": MetadataValue.path(str(settings.reports_path / "index.html")),
+                "index": MetadataValue.path(str(settings.reports_folder / "index.html")),
                 "pages": len(paths),
                 **{report.experiment.experiment_id: _picture(report) for report in reports},
             },

@@ -17,7 +17,7 @@ from ab_pipeline.warehouse.connect import warehouse_of
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the pages go; AB_PIPELINE_REPORTS_PATH without it.",
+    help="Where the pages go; without it AB_PIPELINE_REPORTS_PATH, or reports/DATABASE.",
 )
 def report(experiment: str | None, as_of: dt.datetime | None, folder: Path | None) -> None:
     """Write the page of an EXPERIMENT; without one, those of all and an index."""
@@ -36,7 +36,7 @@ def report(experiment: str | None, as_of: dt.datetime | None, folder: Path | Non
         else:
             found = evaluate_newest(session, registry)
     reports = [report_of(one) for one in found]
-    folder = folder or settings.reports_path
+    folder = folder or settings.reports_folder
     for one, path in zip(reports, write_pages(reports, folder, with_index=not experiment), strict=True):
         click.echo(f"{path}: {one.headline}")
     if not experiment:

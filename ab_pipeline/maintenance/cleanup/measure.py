@@ -40,7 +40,7 @@ class Places:
         locations = {"backups": settings.backup_location, "archive": settings.archive_location}
         return cls(
             alerts=settings.alerts_path,
-            reports=settings.reports_path,
+            reports=settings.reports_folder,
             dbt_target=dbt_project / "target",
             dbt_in_use=dbt_project / "target" / f"{settings.target}-{settings.database}",
             dbt_logs=dbt_project / "logs",
