@@ -176,6 +176,15 @@ def test_what_nobody_declared_is_refused_and_has_no_plan(browser: Browser, tmp_p
         assert opened_page.locator(".progress").count() == 0
 
 
+def test_an_aa_experiment_that_found_nothing_says_so_in_the_index_too(browser: Browser, tmp_path: Path) -> None:
+    calm = simulated({"control": 0.0, "same": 0.0}, seed=4, of=experiment(is_aa=True, pre_period_days=14))
+    (tmp_path / "index.html").write_text(index([calm], ["aa.html"]), encoding="utf-8")
+    with opened(browser, tmp_path / "index.html", 1280) as (opened_page, _):
+        assert texts(opened_page, ".badge") == ["do not ship"]
+        assert texts(opened_page, ".headline") == ["It is an A/A experiment: there is nothing to ship."]
+    assert calm.headline == "Do not ship"
+
+
 def test_the_index_leads_to_each_page_those_to_ship_first(browser: Browser, folder: Path) -> None:
     with opened(browser, folder / "index.html", 1280) as (page, _):
         assert texts(page, ".badge") == ["ship", "keep running", "do not decide"]
