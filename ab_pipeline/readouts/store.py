@@ -122,7 +122,9 @@ def newest_verdicts(session: Session) -> list[tuple[str, dt.date, str, str]]:
 
 
 def _create(session: Session, table: str, columns: Mapping[str, str]) -> None:
-    session.run(f"create table if not exists {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+    types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    keys = session.keys("experiment_id", ["experiment_id", "as_of"])
+    session.run(f"create table if not exists {table} ({types}) {keys}")
 
 
 def _results(readout: Readout, code_version: str) -> Iterable[tuple[Any, ...]]:

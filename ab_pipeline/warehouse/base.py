@@ -56,6 +56,10 @@ class Session(Protocol):
         """Add rows to a table, in few statements. `columns` has the type of each, in the order of a row's values."""
         ...
 
+    def keys(self, dist: str, sort: Sequence[str]) -> str:
+        """What stands after the columns of a new table, so that rows with the same `dist` lie together, sorted."""
+        ...
+
     def signature(self, columns: Sequence[str]) -> str:
         """SQL of an aggregate that is equal for equal multisets of rows: dbt's macro of that name."""
         ...

@@ -53,6 +53,10 @@ class RedshiftSession:
                 [value for row in chunk for value in row],
             )
 
+    def keys(self, dist: str, sort: Sequence[str]) -> str:
+        """How a new table's rows are spread over nodes, and sorted."""
+        return f"diststyle key distkey ({dist}) compound sortkey ({', '.join(sort)})"
+
     def signature(self, columns: Sequence[str]) -> str:
         """SQL of an aggregate that is equal for equal multisets of rows."""
         text = " || ".join(f"coalesce(quote_literal(cast({column} as varchar)), '-')" for column in columns)

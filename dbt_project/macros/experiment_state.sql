@@ -18,10 +18,12 @@
     {% endif %}
     create table if not exists {{ built }} (
         experiment_id varchar(64), definition varchar(1024), last_day date, signature varchar(64)
-    );
-    create table if not exists {{ built_days }} (datestamp date, build varchar(64));
+    ) {{ table_attributes('all') }};
+    create table if not exists {{ built_days }} (
+        datestamp date, build varchar(64)
+    ) {{ table_attributes('all', 'datestamp') }};
     drop table if exists stale_experiment;
-    create temporary table stale_experiment as
+    create temporary table stale_experiment {{ table_attributes('all') }} as
     with
     now_there as ({{ _builds_of_days() }}),
     then_there as (select datestamp, build from {{ built_days }}),

@@ -1,5 +1,6 @@
 {{ config(
     materialized='table',
+    dist='user_id',
     pre_hook='{{ find_stale_experiments() }}',
     post_hook='{{ record_experiments() }}',
 ) }}
