@@ -14,7 +14,9 @@ from ab_pipeline.maintenance.backup.catalog import check_files, expire, find
 from ab_pipeline.maintenance.backup.manifest import Manifest
 from ab_pipeline.maintenance.object_store import ObjectStore, open_store
 from ab_pipeline.maintenance.storage import (
+    DagsterStorage,
     SqliteStorage,
+    StorageError,
     dagster_home,
     dagster_storage,
     postgres_storage,
@@ -39,6 +41,8 @@ def backup() -> None:
     settings, store = _opened()
     made = back_up(settings, dagster_home(), store, _say)
     _show(made)
+    for left_out in made.left_out:
+        _say(f"not in it: {left_out}")
     kept = Kept(settings.backup_keep_daily, settings.backup_keep_weekly, settings.backup_keep_monthly)
     for name in expire(store, kept):
         _say(f"deleted {name}, whose time is over")
@@ -108,6 +112,8 @@ def restore(name: str | None, to: str | None, warehouse: bool, dry_run: bool, ye
     _show(manifest)
     replaces = steps.is_there(destination.storage)
     _say(f"to {destination.storage}" + (", whose state is kept beside it" if replaces else ""))
+    for line in _present(destination.storage, manifest) if replaces else ():
+        _say(line)
     if dry_run:
         return
     if replaces and not yes:
@@ -145,11 +151,18 @@ def _destination(settings: Settings, to: str | None, *, warehouse: bool) -> Dest
     return Destination(SqliteStorage.below(home), home, home / "warehouse.duckdb" if warehouse else None)
 
 
+def _present(storage: DagsterStorage, manifest: Manifest) -> list[str]:
+    from ab_pipeline.maintenance.backup.present import present
+
+    try:
+        return present(storage, manifest.created_at).lines()
+    except StorageError as error:
+        return [f"what is there now cannot be compared: {error}"]
+
+
 def _show(made: Manifest) -> None:
     rows = sum(digest.count for digest in made.contents.tables.values())
     _say(f"{made.name}: {made.kind}, {rows:,} rows, {made.size:,} bytes, by Dagster {made.versions['dagster']}")
-    for left_out in made.left_out:
-        _say(f"not in it: {left_out}")
 
 
 def _say(line: str) -> None:

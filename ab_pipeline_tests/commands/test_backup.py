@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
@@ -44,6 +46,41 @@ def test_nothing_is_replaced_without_a_yes(home: Path) -> None:
     assert _run("restore", answer="n\n").exit_code == 1
     assert "whose state is kept beside it" in _run("restore", "--dry-run").output
     assert sorted(home.rglob("*")) == before
+
+
+def test_before_a_restore_one_sees_what_is_newer_than_the_backup(home: Path) -> None:
+    _run("backup")
+    said = _run("restore", "--dry-run").output
+    assert re.search(r"there now: 1 runs, the newest of 20\d\d-\d\d-\d\d \d\d:\d\d UTC\n", said)
+    assert "nothing there is newer than the backup\n" in said
+    with sqlite_instance(home) as instance:
+        [old] = instance.get_runs()
+        instance.report_run_canceled(old)
+        live_through(instance, ["2025-01-02", "2025-01-13"])
+    said = _run("restore", "--dry-run").output
+    assert "there now: 3 runs, the newest of" in said
+    assert "newer than the backup, and not in it: 2 runs, 1 runs that went on, 1 ticks" in said
+    assert "newer than the backup" in _run("restore", answer="n\n").output
+
+
+def test_a_damaged_storage_can_be_replaced_though_nothing_is_known_of_it(home: Path) -> None:
+    _run("backup")
+    (home / "history" / "runs.db").write_bytes(b"no database" * 1000)
+    result = _run("restore", "--yes")
+    assert "what is there now cannot be compared: SQLite in" in result.output
+    assert result.exit_code == 0
+
+
+def test_that_the_warehouse_is_not_in_a_backup_is_said_where_it_could_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}DUCKDB_PATH", str(tmp_path / "warehouse.duckdb"))
+    get_settings.cache_clear()
+    advice = "not in it: the warehouse: set AB_PIPELINE_BACKUP_WAREHOUSE=true"
+    assert advice not in _run("backup").output
+    duckdb.connect(tmp_path / "warehouse.duckdb").close()
+    assert advice in _run("backup").output
+    assert advice not in _run("restore", "--dry-run").output
 
 
 def test_a_restore_to_another_folder_asks_nothing(tmp_path: Path) -> None:

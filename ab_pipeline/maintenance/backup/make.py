@@ -82,8 +82,9 @@ def _save_metadata(storage: DagsterStorage, folder: Path, progress: Progress) ->
 
 
 def _save_warehouse(settings: Settings, folder: Path, progress: Progress) -> tuple[dict[str, Digest], tuple[str, ...]]:
-    if settings.target != "local":
-        return {}, (f"the warehouse: {settings.target} keeps snapshots of its own",)
+    # Redshift keeps snapshots of its own
+    if settings.target != "local" or not settings.duckdb_path.exists():
+        return {}, ()
     if not settings.backup_warehouse:
         return {}, ("the warehouse: set AB_PIPELINE_BACKUP_WAREHOUSE=true",)
     archive = folder / WAREHOUSE_ARCHIVE

@@ -23,6 +23,7 @@ from ab_pipeline.maintenance.backup.catalog import BackupError, backups, find
 from ab_pipeline.maintenance.backup.drill import drill
 from ab_pipeline.maintenance.backup.make import back_up
 from ab_pipeline.maintenance.backup.manifest import Manifest
+from ab_pipeline.maintenance.backup.present import present
 from ab_pipeline.maintenance.backup.restore import Destination, restore
 from ab_pipeline.maintenance.backup.sqlite_files import contents_of
 from ab_pipeline.maintenance.object_store import ObjectStore, open_store
@@ -129,6 +130,10 @@ def test_a_postgres_backup_can_go_to_a_database_that_does_not_exist_yet(
     settings: Settings, postgres_home: Path, postgres_url: str, store: ObjectStore
 ) -> None:
     manifest = back_up(settings, postgres_home, store, silent)
+    with DagsterInstance.from_config(str(postgres_home)) as instance:
+        live_through(instance, ["2025-01-03"])
+    found = present(postgres_storage(postgres_url), manifest.created_at)
+    assert (found.runs, found.runs_since, found.runs_changed_since, found.ticks_since) == (4, 1, 0, 1)
     other = postgres_storage(postgres_url.replace("/current?", "/current_other?"))
     assert restore(store, manifest, Destination(other, postgres_home), None, silent).kept == ()
     with _sql(other.url) as sql:
