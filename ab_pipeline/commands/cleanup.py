@@ -28,12 +28,14 @@ _NUMBERS = ("bytes", "runs", "of", "events", "rows", "files", "size")
 def storage() -> None:
     """What Dagster and its runs keep, how fast it grows, and when the disk is full."""
     from ab_pipeline.maintenance.cleanup.open import open_clean_up
-    from ab_pipeline.maintenance.cleanup.show import STORE_COLUMNS, outlook, size, store_rows
+    from ab_pipeline.maintenance.cleanup.show import STORE_COLUMNS, outlook, problem_lines, size, store_rows
 
     with _instance() as instance:
         inventory = open_clean_up(instance, get_settings(), click.echo).measure()
         free = shutil.disk_usage(instance.root_directory).free
     _print(STORE_COLUMNS, store_rows(inventory.stores))
+    for line in problem_lines(inventory.stores):
+        _console.print(line)
     _console.print(f"{size(sum(store.bytes for store in inventory.stores))} in all, {len(inventory.runs):,} runs")
     _console.print(outlook(inventory.stores, free, inventory.at.date()))
 
@@ -48,7 +50,10 @@ def cleanup(apply: bool) -> None:
     with _instance() as instance:
         clean_up = open_clean_up(instance, get_settings(), click.echo)
         report = clean_up.apply() if apply else clean_up.preview()
-    _print(PLAN_COLUMNS, plan_rows(report.plan, report.before))
+    if rows := plan_rows(report.plan, report.before):
+        _print(PLAN_COLUMNS, rows)
+    else:
+        _console.print("no run goes")
     for line in kept_lines(report.plan):
         _console.print(line)
     _console.print(summary(report))
@@ -67,7 +72,13 @@ def list_days() -> None:
     from ab_pipeline.maintenance.cleanup.archive import open_archive
     from ab_pipeline.maintenance.cleanup.show import size
 
-    files = open_archive(get_settings()).files()
+    opened = open_archive(get_settings())
+    files = opened.files()
+    if not files:
+        _console.print(
+            f"{opened.location} holds no archived runs: `ab-pipeline cleanup --apply` puts there what it removes"
+        )
+        return
     _print(("runs that ended on", "size", "file"), [(str(file.day), size(file.size), file.name) for file in files])
 
 

@@ -83,6 +83,19 @@ def test_without_apply_a_clean_up_says_what_it_would_do_and_with_it_does_just_th
     assert int(announced[1]) == len(before - run_ids(home)) > 0
 
 
+def test_where_there_is_nothing_a_sentence_says_so(home: Path) -> None:
+    nothing = (
+        f"{home.parent}/archive holds no archived runs: `ab-pipeline cleanup --apply` puts there what it removes\n"
+    )
+    assert run("archive", "list").output == nothing
+    os.environ[f"{ENV_PREFIX}CLEANUP_KEEP_DAYS"] = "300"
+    os.environ[f"{ENV_PREFIX}CLEANUP_KEEP_DAYS_BY_STATUS"] = ""
+    get_settings.cache_clear()
+    planned = run("cleanup").output
+    assert planned.startswith("no run goes\n")
+    assert "0 of 24 runs would be archived and removed" in planned
+
+
 def test_an_archived_run_still_tells_what_happened(home: Path) -> None:
     with instance_at(home) as instance:
         failed = next(run for run in reversed(instance.get_runs()) if run.job_name == "flakies")

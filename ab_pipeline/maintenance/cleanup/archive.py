@@ -41,6 +41,11 @@ class Archive:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
+    @property
+    def location(self) -> str:
+        """The folder or s3:// URL."""
+        return self._store.location
+
     def files(self) -> list[DayFile]:
         """Every file, newest day first. What has another name is somebody else's."""
         found = ((_NAME.match(stored.name), stored.size) for stored in self._store.list())

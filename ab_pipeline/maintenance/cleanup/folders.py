@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +28,14 @@ class Tree:
     @classmethod
     def of(cls, path: Path, since: datetime) -> Tree:
         """What is there now; nothing if there is no such path. Links are not followed."""
-        stats = list(_stats(path))
-        new = [stat.st_size for stat in stats if stat.st_mtime >= since.timestamp()]
-        return cls(sum(stat.st_size for stat in stats), len(stats), sum(new), len(new))
+        return cls.of_sizes((stat.st_size, stat.st_mtime >= since.timestamp()) for stat in _stats(path))
+
+    @classmethod
+    def of_sizes(cls, files: Iterable[tuple[int, bool]]) -> Tree:
+        """Of each file its size, and whether it is new."""
+        sizes = list(files)
+        new = [size for size, is_new in sizes if is_new]
+        return cls(sum(size for size, _ in sizes), len(sizes), sum(new), len(new))
 
     def __add__(self, other: Tree) -> Tree:
         return Tree(
@@ -113,12 +117,8 @@ def logs_in_s3(instance: DagsterInstance, since: datetime) -> Tree | None:
     pages = s3._s3_session.get_paginator("list_objects_v2").paginate(
         Bucket=s3._s3_bucket, Prefix=f"{s3._s3_prefix}/storage/"
     )
-    sizes: Counter[str] = Counter()
-    for page in pages:
-        for item in page.get("Contents", ()):
-            is_new = item["LastModified"] >= since
-            sizes.update(bytes=item["Size"], files=1, new_bytes=item["Size"] * is_new, new_files=int(is_new))
-    return Tree(**sizes)
+    items = (item for page in pages for item in page.get("Contents", ()))
+    return Tree.of_sizes((item["Size"], item["LastModified"] >= since) for item in items)
 
 
 def remove_older(folder: Path, before: datetime) -> int:

@@ -32,6 +32,8 @@ class Store:
     rows_a_day: float = 0.0
     is_cleaned: bool = True
     """Whether a clean-up makes it smaller. What it does not, the size marks do not count."""
+    problem: str = ""
+    """Why nothing is known of it."""
 
 
 @dataclass(frozen=True)

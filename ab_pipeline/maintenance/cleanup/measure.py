@@ -17,6 +17,7 @@ from ab_pipeline.maintenance.cleanup.engine import Engine
 from ab_pipeline.maintenance.cleanup.folders import RunFolders, Tree, logs_in_s3
 from ab_pipeline.maintenance.cleanup.inventory import GROWTH_DAYS, Inventory, Place, RunFacts, Store
 from ab_pipeline.maintenance.cleanup.tables import DagsterTables
+from ab_pipeline.maintenance.object_store import StoreError, open_store
 from ab_pipeline.settings import PROJECT_ROOT, Settings
 
 
@@ -30,22 +31,20 @@ class Places:
     dbt_in_use: Path
     """The folder below the target that dbt works in."""
     dbt_logs: Path
-    others: dict[str, Path]
-    """What is shown, and kept small elsewhere; by name."""
+    others: dict[str, str]
+    """What is shown, and kept small elsewhere: folders or s3:// URLs, by name."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Where the settings say."""
         dbt_project = PROJECT_ROOT / "dbt_project"
-        locations = {"backups": settings.backup_location, "archive": settings.archive_location}
         return cls(
             alerts=settings.alerts_path,
             reports=settings.reports_folder,
             dbt_target=dbt_project / "target",
             dbt_in_use=dbt_project / "target" / f"{settings.target}-{settings.database}",
             dbt_logs=dbt_project / "logs",
-            # what is in S3 fills no disk
-            others={name: Path(folder) for name, folder in locations.items() if "://" not in folder},
+            others={"backups": settings.backup_location, "archive": settings.archive_location},
         )
 
     def stores(self, since: datetime) -> Iterator[Store]:
@@ -58,8 +57,19 @@ class Places:
         }
         for name, path in named.items():
             yield Tree.of(path, since).store(name)
-        for name, path in self.others.items():
-            yield replace(Tree.of(path, since).store(name), is_cleaned=False)
+        for name, location in self.others.items():
+            yield replace(_store_at(name, location, since), is_cleaned=False)
+
+
+def _store_at(name: str, location: str, since: datetime) -> Store:
+    """What is in a folder or in S3. That a bucket cannot be read keeps nobody from cleaning up."""
+    if "://" not in location:
+        return Tree.of(Path(location), since).store(name)
+    try:
+        objects = open_store(location).list()
+    except StoreError as error:
+        return Store(name, Place.S3, 0, 0, problem=str(error))
+    return Tree.of_sizes((found.size, found.modified_at >= since) for found in objects).store(name, Place.S3)
 
 
 @dataclass(frozen=True)

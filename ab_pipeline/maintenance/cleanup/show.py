@@ -31,19 +31,24 @@ def size(count: float) -> str:
 
 
 def store_rows(stores: Iterable[Store]) -> list[Row]:
-    """One row a store, the largest first; what is empty is left out."""
-    shown = sorted((store for store in stores if store.bytes), key=lambda store: -store.bytes)
+    """One row a store, the largest first; what is empty is left out, and what nothing is known of comes last."""
+    shown = sorted((store for store in stores if store.bytes or store.problem), key=lambda store: -store.bytes)
     return [
         (
             store.name,
             store.place.value,
-            size(store.bytes),
+            size(store.bytes) if not store.problem else "unknown",
             f"{store.rows:,}",
             size(store.bytes_a_day),
             f"{store.rows_a_day:,.0f}",
         )
         for store in shown
     ]
+
+
+def problem_lines(stores: Iterable[Store]) -> list[str]:
+    """Why nothing is known of some."""
+    return [f"{store.name}: {store.problem}" for store in stores if store.problem]
 
 
 def outlook(stores: tuple[Store, ...], free: int, today: date) -> str:
