@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
-from dagster import DagsterEventType, DagsterInstance, RunsFilter
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorCursor
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
@@ -135,7 +135,12 @@ def _failed_attempts(instance: DagsterInstance) -> Iterator[str]:
         yield from (run_id for run_id, _ in attempts.values())
     newest = sa.select(sa.func.max(_CHECKS.id)).group_by(_CHECKS.asset_key, _CHECKS.check_name, _CHECKS.partition)
     never_done = _CHECKS.execution_status == AssetCheckExecutionRecordStatus.PLANNED.value
-    yield from _scalars(instance, sa.select(_CHECKS.run_id).where(_CHECKS.id.in_(newest), never_done))
+    # of a run that did not fail Dagster says `skipped`, with its record as without; a check that knows no partitions
+    # is planned for one in each of them
+    failed = set(instance.get_run_ids(RunsFilter(statuses=[DagsterRunStatus.FAILURE])))
+    yield from failed.intersection(
+        _scalars(instance, sa.select(_CHECKS.run_id).where(_CHECKS.id.in_(newest), never_done))
+    )
 
 
 def _runs_of_going_backfills(instance: DagsterInstance) -> Iterator[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 import pytest
 import sqlalchemy as sa
-from dagster import DagsterEventType, DagsterInstance
+from dagster import AssetCheckKey, AssetKey, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     AssetEventTagsTable,
@@ -98,7 +101,6 @@ def test_the_newest_event_of_each_kind_and_partition_stays_for_whoever_asks_from
         assert newest(stays, moment, *group) == newest(past, moment, *group)
         told, told_before = ([each for each in those if each.is_told] for those in (stays, past))
         assert newest(told, moment, *group) == newest(told_before, moment, *group)
-    assert {each.id for each in past[-1:]} <= {each.id for each in stays}
 
 
 @hypothesis_settings(deadline=None)
@@ -124,7 +126,27 @@ def test_what_was_superseded_before_the_cutoff_goes(instance: DagsterInstance, p
             if (other.asset, other.kind, other.partition) == (each.asset, each.kind, each.partition)
         ]
         if any(other.is_told and other.at < CUTOFF for other in later):
-            assert each.id not in believed or each is past[-1]
+            assert each.id not in believed
+
+
+def test_of_runs_whose_check_has_no_result_only_those_that_failed_stay(home: Path) -> None:
+    """The check of a partitioned asset is planned for the partition, and its result is of none."""
+    with DagsterInstance.from_config(str(home)) as opened:
+        failed, newest, first = opened.get_runs()
+        assert failed.status == DagsterRunStatus.FAILURE
+        assert read_beliefs(opened, CUTOFF).runs == {
+            failed.run_id: "a partition's or check's last attempt, which failed",
+            newest.run_id: "an asset's newest",
+        }
+        check = AssetCheckKey(AssetKey("daily"), "holds")
+        with_the_run = _statuses(opened, check)
+        opened.run_storage.delete_run(first.run_id)
+        assert _statuses(opened, check) == with_the_run
+
+
+def _statuses(instance: DagsterInstance, check: AssetCheckKey) -> list[str]:
+    records = instance.event_log_storage.get_asset_check_execution_history(check, limit=99)
+    return [asyncio.run(record.resolve_status(LoadingContextForTest(instance))).value for record in records]
 
 
 def _believed(instance: DagsterInstance, events: Iterable[Happened] = (), checks: Iterable[Happened] = ()) -> Beliefs:
