@@ -63,12 +63,17 @@ class Archive:
         whole one.
 
         Raises:
-            CleanupError: the file that is there is damaged, or what was written cannot be read back.
+            CleanupError: the file that is there is damaged, what is to be written has no room, or cannot be read back.
         """
         before = [file for file in self.files() if file.day == day]
         with tempfile.TemporaryDirectory(prefix="ab-pipeline-archive-") as folder:
             path = Path(folder) / "day.jsonl.gz"
-            added = self._write(path, before, run_ids, story_of)
+            try:
+                added = self._write(path, before, run_ids, story_of)
+            except OSError as error:
+                raise CleanupError(
+                    f"runs cannot be archived: {error.strerror or error}, below {tempfile.gettempdir()}. They stay"
+                ) from error
             if not added and len(before) == 1:
                 return 0
             sha256 = _sha256(path)

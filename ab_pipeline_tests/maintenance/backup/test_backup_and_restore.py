@@ -263,28 +263,3 @@ def test_nothing_is_restored_below_a_running_dagster(
     manifest = back_up(settings, home, store, silent)
     with pytest.raises(StorageError, match=rf"Dagster is running: stop process {running}"):
         restore(store, manifest, _here(home), None, silent)
-
-
-def test_a_full_disk_stops_a_backup_and_nothing_is_published(
-    settings: Settings, home: Path, store: ObjectStore, tmp_path: Path
-) -> None:
-    code = """
-import resource, signal, sys
-from pathlib import Path
-from ab_pipeline.maintenance.backup.make import back_up
-from ab_pipeline.maintenance.object_store import StoreError, open_store
-from ab_pipeline.maintenance.storage import StorageError
-from ab_pipeline.settings import load_settings
-settings, store = load_settings(), open_store(sys.argv[2])
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-try:
-    back_up(settings, Path(sys.argv[1]), store, print)
-except (StoreError, StorageError) as error:
-    print(type(error).__name__, error)
-"""
-    command = [sys.executable, "-c", code, str(home), store.location]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "Error" in said.splitlines()[-1]
-    assert store.list() == []
-    assert list(Path(store.location).iterdir()) == []
