@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.settings import ENV_PREFIX
 from ab_pipeline_tests.dbt_warehouse import DuckDBFile
 from ab_pipeline_tests.redshift.server import Redshift, redshift_server
@@ -29,9 +31,12 @@ def settings_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def duckdb_file_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> DuckDBFile:
+def duckdb_file_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBFile]:
     folder = tmp_path_factory.mktemp("dbt")
-    return DuckDBFile(folder / "target", folder / "warehouse.duckdb")
+    # Dagster's runs have a target folder named after it: dbt parses again where another process has parsed
+    name = f"test_{os.getpid()}"
+    yield DuckDBFile(folder / "target", folder / f"{name}.duckdb")
+    shutil.rmtree(PROJECT_DIR / "target" / f"local-{name}", ignore_errors=True)
 
 
 @pytest.fixture

@@ -68,8 +68,24 @@ class DbtWarehouse(ABC):
         """Nothing is in it any more."""
 
     @abstractmethod
+    def has_copy(self, name: str) -> bool:
+        """Whether `keep_copy` was called with the name."""
+
+    @abstractmethod
+    def keep_copy(self, name: str) -> None:
+        """What is in it now can be had again by `go_back_to`."""
+
+    @abstractmethod
+    def go_back_to(self, name: str) -> None:
+        """What is in it is what was there when the copy was kept."""
+
     def restore(self, name: str, build: Callable[[Self], None]) -> None:
-        """What `build` makes of an empty warehouse: built once, and copied from then on."""
+        """What `build` makes of empty raw tables: built once, and copied from then on."""
+        if not self.has_copy(name):
+            self.create_raw_tables()
+            build(self)
+            self.keep_copy(name)
+        self.go_back_to(name)
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> Rows:
         """The rows of one statement. Nothing stays open, so that dbt may come in."""
@@ -145,15 +161,19 @@ class DuckDBFile(DbtWarehouse):
         # a killed process leaves its log of changes, which would be replayed into the new file
         self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
 
-    def restore(self, name: str, build: Callable[[Self], None]) -> None:
-        copy = self.target_path / f"{name}.duckdb"
-        if not copy.exists():
-            self.create_raw_tables()
-            build(self)
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copy(self.path, copy)
+    def has_copy(self, name: str) -> bool:
+        return self._copy(name).exists()
+
+    def keep_copy(self, name: str) -> None:
+        self.target_path.mkdir(exist_ok=True)
+        shutil.copy(self.path, self._copy(name))
+
+    def go_back_to(self, name: str) -> None:
         self.clear()
-        shutil.copy(copy, self.path)
+        shutil.copy(self._copy(name), self.path)
+
+    def _copy(self, name: str) -> Path:
+        return self.target_path / f"{name}.duckdb"
 
 
 @dataclass(frozen=True)
@@ -174,11 +194,13 @@ class RedshiftDatabase(DbtWarehouse):
     def clear(self) -> None:
         self.server.reset()
 
-    def restore(self, name: str, build: Callable[[Self], None]) -> None:
-        if not self.server.has_copy(name):
-            self.create_raw_tables()
-            build(self)
-            self.server.keep_copy(name)
+    def has_copy(self, name: str) -> bool:
+        return self.server.has_copy(name)
+
+    def keep_copy(self, name: str) -> None:
+        self.server.keep_copy(name)
+
+    def go_back_to(self, name: str) -> None:
         self.server.reset(name)
 
 

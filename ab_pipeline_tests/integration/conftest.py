@@ -1,6 +1,7 @@
 """Fixtures of the tests that run dbt: on DuckDB and on the stand-in for Redshift, each test written once.
 
-Tests of the file itself (its lock, its damage, a writer that is killed) take `duckdb_file` and have no second run.
+Tests of the file itself (its lock, its damage, a writer that is killed) have `duckdb` in their names and no second run.
+`test_readouts.py` has none either: its sample is too large for the stand-in; `test_both_targets.py` has verdicts too.
 """
 
 from __future__ import annotations

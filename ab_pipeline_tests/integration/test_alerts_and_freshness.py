@@ -32,6 +32,7 @@ from ab_pipeline.dbt.project import load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import Settings, load_settings
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile, close_the_file
+from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 
 # dagster-dbt itself reads what Dagster has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
@@ -153,8 +154,8 @@ def test_stale_fresh_and_empty_raw_tables(location: Location, warehouse: DbtWare
     assert found["user_metadata"] == (False, AssetCheckSeverity.WARN, "the table has no rows")
 
 
-@pytest.mark.parametrize("warehouse", ["duckdb_file"], ids=["local"], indirect=True)
-def test_a_warehouse_that_is_missing_or_locked_fails_the_check_with_the_reason(
+@duckdb_only
+def test_a_duckdb_file_that_is_missing_or_locked_fails_the_check_with_the_reason(
     location: Location, warehouse: DuckDBFile
 ) -> None:
     hold = f"import duckdb; connection = duckdb.connect({str(warehouse.path)!r}); print(flush=True); input()"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import duckdb
 from dagster import AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 from ab_pipeline.raw_data.contract import SCHEMA
-from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT
+from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline_tests.dbt_warehouse import Connection, DbtWarehouse, Rows
 from ab_pipeline_tests.mandated import BUILT_TABLE, MANDATED_SELECT, num_of_differences
 
 BIN = PROJECT_ROOT / ".venv" / "bin"
@@ -29,21 +30,14 @@ LAYERS = ",".join(sorted(DIMENSIONS | REGISTRY | DAILY))
 
 @dataclass(frozen=True)
 class DagsterProject:
-    """One DuckDB file and one DAGSTER_HOME."""
+    """One warehouse and one DAGSTER_HOME."""
 
-    path: Path
+    warehouse: DbtWarehouse
     home: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
-            "DAGSTER_HOME": str(self.home),
-            f"{ENV_PREFIX}TARGET": "local",
-            f"{ENV_PREFIX}DUCKDB_PATH": str(self.path),
-            f"{ENV_PREFIX}START_DATE": "2025-01-01",
-            f"{ENV_PREFIX}TIMEZONE": "UTC",
-            "PYTHONUNBUFFERED": "1",
-        }
+        return os.environ | {"DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
 
     def start(self, *command: str, cwd: Path = PROJECT_ROOT) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -67,16 +61,16 @@ class DagsterProject:
         option = [("--partition-range" if "..." in day else "--partition", day) for day in days]
         return self.run(*materialize_command(select), *(word for pair in option for word in pair))
 
-    def execute(self, sql: str) -> list[tuple[object, ...]]:
+    def execute(self, sql: str) -> Rows:
         with self._opened() as connection:
             return connection.execute(sql).fetchall()
 
-    def _opened(self) -> duckdb.DuckDBPyConnection:
-        """The file, as soon as no run has it open: a sensor may have started one."""
+    def _opened(self) -> AbstractContextManager[Connection]:
+        """The warehouse; a DuckDB file as soon as no run has it open: a sensor may have started one."""
         deadline = time.monotonic() + 60
         while True:
             try:
-                return duckdb.connect(self.path)
+                return self.warehouse.connect()
             except duckdb.IOException:
                 if time.monotonic() > deadline:
                     raise
@@ -87,11 +81,11 @@ class DagsterProject:
             return num_of_differences(connection, BUILT_TABLE, MANDATED_SELECT) == 0
 
     def keep_as_before(self) -> None:
-        self.execute(f"create or replace table {SCHEMA}.before as {BUILT_TABLE}")
+        self.execute(f"create table {SCHEMA}.before as {BUILT_TABLE}")
 
     def is_as_before(self) -> bool:
         with self._opened() as connection:
-            return num_of_differences(connection, BUILT_TABLE, f"from {SCHEMA}.before") == 0
+            return num_of_differences(connection, BUILT_TABLE, f"select * from {SCHEMA}.before") == 0
 
     @contextmanager
     def instance(self) -> Iterator[DagsterInstance]:
@@ -138,13 +132,11 @@ def days_of(assets: set[str], *days: str | None) -> dict[str, set[str | None]]:
     return {asset: set(days) for asset in assets}
 
 
-def new_project(path: Path, home: Path, copy_of: Path) -> DagsterProject:
-    """Always the same path: dbt parses again for another."""
-    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-    shutil.copy(copy_of, path)
+def new_project(warehouse: DbtWarehouse, home: Path) -> DagsterProject:
+    """A Dagster that remembers nothing."""
     home.mkdir()
     shutil.copy(PROJECT_ROOT / "deploy" / "dagster.yaml", home)
-    return DagsterProject(path, home)
+    return DagsterProject(warehouse, home)
 
 
 def _name(key: AssetKey | None) -> str:

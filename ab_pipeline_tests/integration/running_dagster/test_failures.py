@@ -11,6 +11,8 @@ import pytest
 from dagster import DagsterEventType, DagsterRunStatus, TableMetadataValue, TableRecord
 
 from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile
+from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 from ab_pipeline_tests.integration.running_dagster.project import (
     ALL_DAYS,
     LAYERS,
@@ -20,6 +22,10 @@ from ab_pipeline_tests.integration.running_dagster.project import (
     new_project,
 )
 
+DATABASES_WORDS = {
+    "local": "Could not convert string 'seven' to INT32",
+    "redshift": 'invalid input syntax for type integer: "seven"',
+}
 BROKEN_DEFINITIONS = """
 from pathlib import Path
 import ab_pipeline.dbt.project
@@ -28,28 +34,34 @@ from ab_pipeline.definitions import defs
 """
 
 
-@pytest.fixture(scope="module")
-def broken(
-    path: Path, first_build: DagsterProject, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[DagsterProject, str]:
-    """A run of a project with two bugs: users double in one model, another divides text by a number."""
-    folder = tmp_path_factory.mktemp("broken")
+@pytest.fixture
+def broken(first_build: DagsterProject, homes: Path) -> tuple[DagsterProject, str]:
+    """A run of a project with two bugs, and its output: once for each target."""
+    warehouse = first_build.warehouse
+    folder = homes / f"broken_{warehouse.target}"
+    if not warehouse.has_copy("broken"):
+        run_broken(warehouse, folder)
+        warehouse.keep_copy("broken")
+    warehouse.go_back_to("broken")
+    return DagsterProject(warehouse, folder / "home"), (folder / "output").read_text()
+
+
+def run_broken(warehouse: DbtWarehouse, folder: Path) -> None:
+    """Users double in one model, another makes a number of a text."""
     dbt_project = folder / "dbt_project"
     shutil.copytree(PROJECT_DIR, dbt_project, ignore=shutil.ignore_patterns("target*", "logs"))
     doubled, failing = dbt_project / "models/dim/dim_user_variant.sql", dbt_project / "models/fact/fact_user_event.sql"
     doubled.write_text(doubled.read_text() + "union all\nselect * from final\n")
     failing.write_text(failing.read_text() + "where cast('seven' as integer) = 7\n")
     (folder / "definitions.py").write_text(BROKEN_DEFINITIONS.format(folder=str(dbt_project)))
-    project = new_project(path, folder / "home", copy_of=first_build.path)
+    project = new_project(warehouse, folder / "home")
     project.keep_as_before()
     project.execute("insert into raw_data.user_event values (1, timestamp '2025-02-19', 9, 0, 0, 1)")
     command = ("asset", "materialize", "-f", str(folder / "definitions.py"), "--select", LAYERS)
     process = project.start("dagster", *command, "--partition-range", ALL_DAYS)
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output
-    kept = folder / "kept.duckdb"
-    shutil.copy(path, kept)
-    return DagsterProject(kept, project.home), output
+    (folder / "output").write_text(output)
 
 
 def test_a_failing_model_fails_the_run_with_its_name_and_the_databases_words(
@@ -60,8 +72,9 @@ def test_a_failing_model_fails_the_run_with_its_name_and_the_databases_words(
     [failure] = project.events(DagsterEventType.STEP_FAILURE)
     assert failure.step_failure_data.error
     message = failure.step_failure_data.error.to_string()
+    words = DATABASES_WORDS[project.warehouse.target]
     for text in (message, output):
-        assert re.search(r"fact_user_event[\s\S]*Could not convert string 'seven' to INT32", text)
+        assert re.search(rf"fact_user_event[\s\S]*{words}", text)
 
 
 def test_a_check_of_error_severity_that_fails_names_the_rows(broken: tuple[DagsterProject, str]) -> None:
@@ -106,7 +119,10 @@ def test_a_check_that_warns_names_the_rows_and_lets_the_run_go_on(built: Dagster
     }
 
 
-def test_two_commands_at_once_both_succeed_or_one_names_the_lock(built: DagsterProject) -> None:
+@duckdb_only
+def test_two_commands_at_once_on_a_duckdb_file_both_succeed_or_one_names_the_lock(
+    warehouse: DuckDBFile, built: DagsterProject
+) -> None:
     built.execute("insert into raw_data.user_event values (1, timestamp '2025-02-19', 9, 0, 0, 1)")
     command = (*materialize_command(LAYERS), "--partition-range", ALL_DAYS)
     with built.instance():
@@ -117,7 +133,7 @@ def test_two_commands_at_once_both_succeed_or_one_names_the_lock(built: DagsterP
     assert 0 in codes, outputs
     for code, output in zip(codes, outputs, strict=True):
         if code:
-            assert f'Could not set lock on file "{built.path}"' in output
+            assert f'Could not set lock on file "{warehouse.path}"' in output
     assert built.is_as_mandated()
 
 

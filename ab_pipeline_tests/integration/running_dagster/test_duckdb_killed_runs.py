@@ -1,18 +1,19 @@
-"""A run that is ended in the middle leaves the old table whole and no dbt behind, and the next run repairs it."""
+"""A run on a DuckDB file that is ended in the middle leaves the old table whole and no dbt behind; the next repairs it.
+
+On Redshift the transaction ends with the connection: test_redshift_faults.py cuts it at every statement.
+"""
 
 from __future__ import annotations
 
 import resource
-import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
+from ab_pipeline_tests.dbt_warehouse import DuckDBFile
 from ab_pipeline_tests.integration.running_dagster.project import DagsterProject, materialize_command, new_project
 
 MILLION = 1_000_000
@@ -20,14 +21,9 @@ DAYS = "2025-01-01...2025-01-10"
 FACTS_AND_DAILY = "fact_user_event,analytics_variant_user_daily"
 
 
-@pytest.fixture(scope="module")
-def large_sample(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build_large(file: DuckDBFile, home: Path) -> None:
     """Enough events that a build can be hit in the middle; built, and then changed on every day."""
-    raw = tmp_path_factory.mktemp("large") / "raw.duckdb"
-    with duckdb.connect(raw) as connection:
-        connection.execute(f"create schema {SCHEMA}")
-        for table in RAW_TABLES.values():
-            connection.execute(table.create_statement())
+    with file.connect() as connection:
         connection.execute(
             f"""
             insert into raw_data.user_event
@@ -37,16 +33,16 @@ def large_sample(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             insert into raw_data.user_metadata select i, '18-24', 'f', '2025-01-01' from range(20011) as users(i);
             """
         )
-    project = new_project(path, raw.parent / "home", copy_of=raw)
+    project = new_project(file, home)
     project.materialize(f"dim_user_variant,dim_user_metadata,dim_user,{FACTS_AND_DAILY}", DAYS)
     project.keep_as_before()
     project.execute("update raw_data.user_event set paidamount = paidamount + 1")
-    return Path(shutil.copy(path, raw.with_name("built.duckdb")))
 
 
 @pytest.fixture
-def large(path: Path, large_sample: Path, tmp_path: Path) -> DagsterProject:
-    return new_project(path, tmp_path / "home", copy_of=large_sample)
+def large(duckdb_file: DuckDBFile, homes: Path, tmp_path: Path) -> DagsterProject:
+    duckdb_file.restore("large", lambda file: build_large(file, homes / "large"))
+    return new_project(duckdb_file, tmp_path / "home")
 
 
 def start_until_the_daily_table(project: DagsterProject) -> subprocess.Popen[str]:
