@@ -314,6 +314,26 @@ select
     numeric_scale::int, null::text as remarks
 from information_schema.columns;
 
+-- PostgreSQL has one kind of role: those that cannot log in are groups, unless a comment on them says role
+create view pg_catalog.svv_relation_privileges as
+select
+    n.nspname::text as namespace_name,
+    c.relname::text as relation_name,
+    granted.privilege_type::text,
+    granted.grantee::int as identity_id,
+    case when granted.grantee = 0 then 'public' else r.rolname::text end as identity_name,
+    case
+        when granted.grantee = 0 then 'public'
+        when r.rolcanlogin then 'user'
+        else coalesce(shobj_description(r.oid, 'pg_authid'), 'group')
+    end as identity_type,
+    granted.is_grantable as admin_option
+from pg_class as c
+inner join pg_namespace as n on c.relnamespace = n.oid
+cross join lateral aclexplode(c.relacl) as granted
+left join pg_roles as r on granted.grantee = r.oid
+where c.relkind in ('r', 'v');
+
 create view pg_catalog.sys_load_history as
 select
     100 as user_id, q.query_id, q.transaction_id, q.session_id, current_database()::text as database_name,
@@ -341,5 +361,5 @@ from redshift.load_error;
 grant usage on schema redshift to public;
 grant select on pg_catalog.svv_external_columns, pg_catalog.svv_table_info, pg_catalog.sys_query_history,
     pg_catalog.sys_query_detail, pg_catalog.sys_transaction_history, pg_catalog.svv_tables, pg_catalog.svv_columns,
-    pg_catalog.sys_load_history, pg_catalog.sys_load_error_detail,
+    pg_catalog.svv_relation_privileges, pg_catalog.sys_load_history, pg_catalog.sys_load_error_detail,
     pg_catalog.stl_load_errors to public;
