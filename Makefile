@@ -22,6 +22,9 @@ install: .venv/installed ## the environment, with pinned and hash-checked packag
 $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
 	mkdir -p $(@D) && cp $< $@
 
+# Dagster warns that dg's commands supersede its own; make's user did not choose them
+demo dev: export PYTHONWARNINGS = ignore:Function:FutureWarning
+
 demo: export AB_PIPELINE_DUCKDB_PATH = $(CURDIR)/data/demo.duckdb
 demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to tables and verdicts, then a late row that is noticed
 	$(BIN)/ab-pipeline sample --replace
