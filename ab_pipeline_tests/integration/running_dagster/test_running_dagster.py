@@ -15,6 +15,7 @@ import pytest
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
 from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 from ab_pipeline_tests.integration.running_dagster.project import (
     BIN,
     DAILY,
@@ -95,6 +96,7 @@ def until_ended(status: Callable[[], str]) -> str:
     return now
 
 
+@duckdb_only
 def test_a_running_dagster(fresh: DagsterProject, client: DagsterGraphQLClient) -> None:
     """One story, since starting it takes longer than all that happens in it."""
     days = (FIRST_DAY, SECOND_DAY, LAST_DAY)
