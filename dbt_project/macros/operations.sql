@@ -8,11 +8,29 @@
 {% endmacro %}
 
 
+{#- dbt's own, on Redshift with the comment before every statement of a text: dbt-redshift sends them one by one, and
+    comments on the first only. -#}
+{% macro statement(name=none, fetch_result=false, auto_begin=true, language='sql') %}
+    {%- if execute -%}
+        {%- set sql = caller() -%}
+        {%- if target.type == 'redshift' -%}
+            {%- set comment = '/* ' ~ query_comment(model if model is defined else none) ~ ' */' -%}
+            {#- a text that goes on in another line after its semicolon -#}
+            {%- set sql = modules.re.sub('(?<=;)[ ]*\n\\s*(?=[^\\s;])', '\n' ~ comment.replace('\\', '\\\\') ~ '\n', sql) -%}
+        {%- endif -%}
+        {%- call dbt.statement(name, fetch_result, auto_begin, language) -%}
+            {{- sql -}}
+        {%- endcall -%}
+    {%- endif -%}
+{% endmacro %}
+
+
 {#- `+grants` in dbt_project.yml lets readers select; without this they could not reach the schema. -#}
 {% macro grant_usage() %}
-    {%- for reader in env_var('AB_PIPELINE_REDSHIFT_READERS', '').split(',') if reader | trim and target.type == 'redshift' -%}
-        grant usage on schema {{ target.schema }} to {{ reader.replace('user:', '').replace(':', ' ') | trim }};
-    {%- endfor -%}
+    {%- set readers = env_var('AB_PIPELINE_REDSHIFT_READERS', '').split(',') | map('trim') | select | list -%}
+    {%- if readers and target.type == 'redshift' -%}
+        grant usage on schema {{ target.schema }} to {{ readers | join(', ') | replace('user:', '') | replace(':', ' ') }}
+    {%- endif -%}
 {% endmacro %}
 
 
