@@ -135,9 +135,8 @@ class Smoke:
         return f"due are {_JAN_2}, {_JAN_3} and {USER_VARIANT.name}"
 
     def a_window_is_replaced(self) -> str:
-        """The two days, and the rows of the user on the others."""
-        window = ["--event-time-start", f"{_JAN_2}T00:00:00", "--event-time-end", f"{_DAYS[3]}T00:00:00"]
-        return self._dbt(*window, "--exclude-resource-type", "test")
+        """The two days, and the rows of the user on the others, with every test."""
+        return self._dbt("--event-time-start", f"{_JAN_2}T00:00:00", "--event-time-end", f"{_DAYS[3]}T00:00:00")
 
     def the_history_has_both_versions(self) -> str:
         """Of the user who moved."""
