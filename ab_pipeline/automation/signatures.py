@@ -53,7 +53,10 @@ def read_raw_tables(session: Session) -> RawTables:
         if table.name in columns and not column.is_optional and column.name not in columns[table.name]
     ]
     if missing:
-        raise WarehouseError(f"missing in the warehouse: {', '.join(missing)}")
+        raise WarehouseError(
+            f"missing in {session.name}: {', '.join(missing)}. Raw tables come from `ab-pipeline load`,"
+            " or made up from `ab-pipeline sample`."
+        )
     return RawTables({table: frozenset(names) for table, names in columns.items()})
 
 

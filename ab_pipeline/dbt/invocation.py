@@ -91,6 +91,7 @@ class DbtThread(DbtCliInvocation):
     """An invocation whose events come from a thread instead of a pipe."""
 
     _is_started: bool = field(init=False, default=False)
+    _exception: str = field(init=False, default="")
     _metadata: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
 
     def events_with_metadata(self, metadata_of: Mapping[str, Mapping[str, Any]]) -> Iterator[DbtDagsterEventType]:
@@ -165,6 +166,9 @@ class DbtThread(DbtCliInvocation):
             self._cancel(thread)
             raise
         thread.join()
+        # dbt logs most of what it raises
+        if self._exception and not any(self._exception in message for message in self._error_messages):
+            self._error_messages.append(self._exception)
 
     def _run_dbt(self, messages: SimpleQueue[dict[str, Any] | None]) -> None:
         from dbt.cli.main import dbtRunner
@@ -181,8 +185,7 @@ class DbtThread(DbtCliInvocation):
         try:
             result = dbtRunner(callbacks=[pass_on]).invoke(cast("list[str]", self.process.args))
             self.process.returncode = 0 if result.success else 1
-            if result.exception:
-                self._error_messages.append(str(result.exception))
+            self._exception = str(result.exception or "").strip()
         finally:
             messages.put(None)
 

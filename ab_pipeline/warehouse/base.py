@@ -40,6 +40,11 @@ class Session(Protocol):
     """One open connection."""
 
     @property
+    def name(self) -> str:
+        """What a person calls the warehouse: its file, or its host and database."""
+        ...
+
+    @property
     def catalog(self) -> str:
         """What stands before `tables` and `columns` in the names of the views that list them."""
         ...

@@ -21,6 +21,12 @@ class DuckDBSession:
     connection: duckdb.DuckDBPyConnection
 
     @property
+    def name(self) -> str:
+        """The path of the file."""
+        [(path,)] = self.rows("select path from duckdb_databases() where database_name = current_database()")
+        return path or "memory"
+
+    @property
     def catalog(self) -> str:
         """The prefix of its catalogue views."""
         return "information_schema."

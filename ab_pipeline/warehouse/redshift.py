@@ -28,6 +28,8 @@ class RedshiftSession:
     """A session on an open connection. Each statement is a transaction of its own, unless one is begun."""
 
     connection: redshift_connector.Connection
+    name: str
+    """The host and the database."""
 
     @property
     def catalog(self) -> str:
@@ -102,7 +104,7 @@ class RedshiftWarehouse:
     def open(self, *, read_only: bool = True) -> Iterator[RedshiftSession]:  # noqa: ARG002 nobody waits for a reader
         """A session, closed on leaving the block; what it did not commit is undone."""
         connection = self._connect()
-        session = RedshiftSession(connection)
+        session = RedshiftSession(connection, f"{self.settings.redshift_host}/{self.settings.redshift_database}")
         try:
             session.run(f"set query_group to '{self.settings.redshift_query_group}'")
             yield session

@@ -9,7 +9,7 @@ import pytest
 from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, Scope, due_in, read_changes
 from ab_pipeline.automation.signatures import STALE_USERS, built_days, raw_days
 from ab_pipeline.warehouse.base import WarehouseError
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile
 
 JAN_1, JAN_2, JAN_3 = (date(2025, 1, day) for day in (1, 2, 3))
 CALENDAR = Calendar(JAN_1, date(2025, 1, 31))
@@ -222,12 +222,15 @@ def test_the_optional_column_may_come_and_go(warehouse: DbtWarehouse) -> None:
 # Bad input
 
 
-def test_every_missing_table_and_column_is_named(warehouse: DbtWarehouse) -> None:
+def test_every_missing_table_and_column_is_named(warehouse: DuckDBFile) -> None:
     warehouse.execute("drop table raw_data.user_metadata")
     warehouse.execute("alter table raw_data.user_event drop column item_id")
     with pytest.raises(WarehouseError) as raised:
         changes(warehouse)
-    assert str(raised.value) == "missing in the warehouse: raw_data.user_metadata, raw_data.user_event.item_id"
+    missing = "raw_data.user_metadata, raw_data.user_event.item_id"
+    assert str(raised.value).startswith(
+        f"missing in {warehouse.path}: {missing}. Raw tables come from `ab-pipeline load`"
+    )
 
 
 def test_names_in_capitals_are_the_same_names(built: DbtWarehouse) -> None:

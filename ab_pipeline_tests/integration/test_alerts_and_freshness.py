@@ -114,7 +114,11 @@ def test_a_model_that_fails_is_named_with_dbts_own_words(location: Location, war
 
 def test_raw_tables_that_are_not_as_agreed_are_named(location: Location, warehouse: DbtWarehouse) -> None:
     warehouse.execute("alter table raw_data.user_event rename column clicked to klicked")
-    assert not location.run("refresh", DAY).success
+    run = location.run("refresh", DAY)
+    [failure] = [event.step_failure_data.error for event in run.all_events if event.is_step_failure]
+    assert failure
+    # dbt raises what it has logged
+    assert failure.to_string().count("raw_data.user_event.clicked is missing") == 1
     [text] = location.alerts()
     assert "> - raw_data.user_event.clicked is missing (integer)" in text
 

@@ -1,17 +1,20 @@
 {#- Stops a run before its first statement if a raw table is not what models/src/sources.yml says. -#}
 {% macro assert_raw_contract() %}
     {%- if execute and flags.WHICH in ('run', 'build') -%}
-        {%- set problems = [] -%}
+        {%- set problems, missing = [], [] -%}
         {%- for table in graph.sources.values() if table.source_name == 'raw_data' -%}
             {%- set relation = adapter.get_relation(table.database, table.schema, table.identifier) -%}
             {%- if relation is none -%}
-                {%- do problems.append(table.schema ~ "." ~ table.name ~ " does not exist: create it, or load it with `ab-pipeline load " ~ table.name ~ " FILE`") -%}
+                {%- do missing.append(table.name) -%}
+                {%- do problems.append(table.schema ~ "." ~ table.name ~ " does not exist") -%}
             {%- else -%}
                 {%- do problems.extend(_column_problems(table, relation)) -%}
             {%- endif -%}
         {%- endfor -%}
         {%- if problems -%}
-            {%- do exceptions.raise_compiler_error("the raw tables are not as models/src/sources.yml says:\n- " ~ problems | join("\n- ")) -%}
+            {%- set where = target.get('path') or target.host ~ '/' ~ target.dbname -%}
+            {%- set remedy = "\n`ab-pipeline load " ~ missing[0] ~ " FILE` loads one, `ab-pipeline sample` makes up all." if missing else "" -%}
+            {%- do exceptions.raise_compiler_error("the raw tables in " ~ where ~ " are not as models/src/sources.yml says:\n- " ~ problems | join("\n- ") ~ remedy) -%}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
