@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from ab_pipeline.commands.day import Day
 from ab_pipeline.maintenance.storage import check_home, dagster_home
 from ab_pipeline.settings import get_settings
 
@@ -84,13 +85,13 @@ def list_days() -> None:
 
 @archive.command()
 @click.argument("run_id")
-@click.option("--ended", type=click.DateTime(["%Y-%m-%d"]), help="Look only at the runs that ended on this day, UTC.")
+@click.option("--ended", type=Day(), help="Look only at the runs that ended on this day, UTC.")
 @click.option("--logs/--no-logs", default=True, help="Also what the run printed.")
-def show(run_id: str, ended: dt.datetime | None, logs: bool) -> None:
+def show(run_id: str, ended: dt.date | None, logs: bool) -> None:
     """The story of an archived run: its events, why it failed, and what it printed. The start of RUN_ID is enough."""
     from ab_pipeline.maintenance.cleanup.archive import open_archive
 
-    story = open_archive(get_settings()).find(run_id, ended.date() if ended else None)
+    story = open_archive(get_settings()).find(run_id, ended)
     if not story:
         raise click.ClickException(
             f"no archived run has an id like {run_id}; `ab-pipeline archive list` names the days"

@@ -8,15 +8,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ab_pipeline.commands.day import Day
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
 
 @click.command()
 @click.argument("experiment")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="An older day than the newest.")
+@click.option("--as-of", type=Day(), help="An older day than the newest.")
 @click.option("--json", "is_json", is_flag=True, help="As JSON: experiments/readout.schema.json describes it.")
-def readout(experiment: str, as_of: dt.datetime | None, is_json: bool) -> None:
+def readout(experiment: str, as_of: dt.date | None, is_json: bool) -> None:
     """Which variant of an EXPERIMENT won, and may we believe it? Computed now from the tables; nothing is stored."""
     from ab_pipeline.commands.readout_text import print_readout
     from ab_pipeline.dbt.project import PROJECT_DIR
@@ -27,7 +28,7 @@ def readout(experiment: str, as_of: dt.datetime | None, is_json: bool) -> None:
 
     registry = read_registry(PROJECT_DIR / "seeds")
     with warehouse_of(get_settings()).open() as session:
-        found = evaluate(session, registry, experiment, as_of.date() if as_of else None)
+        found = evaluate(session, registry, experiment, as_of)
     if is_json:
         click.echo(to_json(found.readout))
     else:

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import click
 
+from ab_pipeline.commands.day import Day
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
 
 @click.command()
 @click.argument("experiment", required=False)
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="An older day than the newest, of one experiment.")
+@click.option("--as-of", type=Day(), help="An older day than the newest, of one experiment.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     help="Where the pages go; without it AB_PIPELINE_REPORTS_PATH, or reports/DATABASE.",
 )
-def report(experiment: str | None, as_of: dt.datetime | None, folder: Path | None) -> None:
+def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -> None:
     """Write the page of an EXPERIMENT; without one, those of all and an index."""
     from ab_pipeline.dbt.project import PROJECT_DIR
     from ab_pipeline.experiments.registry import read_registry
@@ -31,10 +32,7 @@ def report(experiment: str | None, as_of: dt.datetime | None, folder: Path | Non
     settings = get_settings()
     registry = read_registry(PROJECT_DIR / "seeds")
     with warehouse_of(settings).open() as session:
-        if experiment:
-            found = [evaluate(session, registry, experiment, as_of.date() if as_of else None)]
-        else:
-            found = evaluate_newest(session, registry)
+        found = [evaluate(session, registry, experiment, as_of)] if experiment else evaluate_newest(session, registry)
     reports = [report_of(one) for one in found]
     folder = folder or settings.reports_folder
     for one, path in zip(reports, write_pages(reports, folder, with_index=not experiment), strict=True):

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from ab_pipeline.commands.day import Day
 from ab_pipeline.rollback import DayDiff, Totals, changed_rows, roll_back
 from ab_pipeline.rollback import diff as diff_of
 from ab_pipeline.settings import get_settings
@@ -22,22 +23,13 @@ _console = Console(width=1000, soft_wrap=True, highlight=False)
 _SIGNS = {"added": "+", "removed": "-"}
 
 
-class _Day(click.DateTime):
-    """A date, as 2025-01-31."""
-
-    name = "day"
-
-    def __init__(self) -> None:
-        super().__init__(["%Y-%m-%d"])
-
-
 @click.command()
-@click.argument("day", type=_Day(), metavar="DAY")
-@click.argument("last_day", type=_Day(), required=False, metavar="[LAST_DAY]")
+@click.argument("day", type=Day())
+@click.argument("last_day", type=Day(), required=False, metavar="[LAST_DAY]")
 @click.option("--rows", default=0, type=click.IntRange(min=0), help="Show so many of the changed rows.")
-def diff(day: dt.datetime, last_day: dt.datetime | None, rows: int) -> None:
+def diff(day: dt.date, last_day: dt.date | None, rows: int) -> None:
     """What the newest build that changed DAY, or each day up to LAST_DAY, changed."""
-    first, last = day.date(), (last_day or day).date()
+    first, last = day, last_day or day
     with warehouse_of(get_settings()).open() as session:
         days = diff_of(session, first, last)
         columns, examples = changed_rows(session, first, last, rows)
@@ -47,10 +39,10 @@ def diff(day: dt.datetime, last_day: dt.datetime | None, rows: int) -> None:
 
 
 @click.command()
-@click.argument("day", type=_Day(), metavar="DAY")
-@click.argument("last_day", type=_Day(), required=False, metavar="[LAST_DAY]")
+@click.argument("day", type=Day())
+@click.argument("last_day", type=Day(), required=False, metavar="[LAST_DAY]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rollback(day: dt.datetime, last_day: dt.datetime | None, yes: bool) -> None:
+def rollback(day: dt.date, last_day: dt.date | None, yes: bool) -> None:
     """Put the previous build of DAY, or of each day up to LAST_DAY, back.
 
     A day stays so until its raw events change or it is refreshed. Of a range, days without a logged change, and days
@@ -60,7 +52,7 @@ def rollback(day: dt.datetime, last_day: dt.datetime | None, yes: bool) -> None:
     warehouse = warehouse_of(settings)
     # not kept open while a person thinks: nobody else could write
     with warehouse.open() as session:
-        days = diff_of(session, day.date(), (last_day or day).date())
+        days = diff_of(session, day, last_day or day)
     _show(days)
     if not yes and any(shown.can_be_rolled_back for shown in days):
         click.confirm("Put the rows before these changes back?", abort=True)

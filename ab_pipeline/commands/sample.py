@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ab_pipeline.commands.day import Day
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.raw_data.staged_load import load_through_s3
 from ab_pipeline.sample_data.generate import generate
@@ -21,7 +22,6 @@ from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 from ab_pipeline.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
 
 _console = Console(width=1000, soft_wrap=True)
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command()
@@ -29,12 +29,12 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--days", default=SampleSpec.days, show_default=True, help="Days, up to --end-date.")
 @click.option("--events-per-day", default=SampleSpec.events_per_day, show_default=True, help="Rows a day.")
 @click.option("--seed", default=SampleSpec.seed, show_default=True, help="Equal seeds give equal rows.")
-@click.option("--end-date", default=str(SampleSpec.end_date), show_default=True, type=_DAY, help="The newest day.")
+@click.option("--end-date", default=str(SampleSpec.end_date), show_default=True, type=Day(), help="The newest day.")
 @click.option("--replace", is_flag=True, help="Replace raw tables that already have rows.")
-def sample(*, end_date: dt.datetime, replace: bool, **size: int) -> None:
+def sample(*, end_date: dt.date, replace: bool, **size: int) -> None:
     """Fill the raw tables with five made-up experiments whose true effects are known."""
     try:
-        spec = SampleSpec(**size, end_date=end_date.date())
+        spec = SampleSpec(**size, end_date=end_date)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settings = get_settings()
@@ -54,16 +54,16 @@ def sample(*, end_date: dt.datetime, replace: bool, **size: int) -> None:
 
 
 @click.command()
-@click.argument("day", type=_DAY)
+@click.argument("day", type=Day())
 @click.option("--rows", default=5, show_default=True, help="How many.")
-def late_rows(day: dt.datetime, rows: int) -> None:
+def late_rows(day: dt.date, rows: int) -> None:
     """Append new events of an old DAY to a sample of the default size: rows that land late."""
     try:
         with embedded_warehouse(get_settings()).open(read_only=False) as session:
-            append_late_rows(session, SampleSpec(), day.date(), rows)
+            append_late_rows(session, SampleSpec(), day, rows)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(f"{rows} events of {day:%Y-%m-%d} landed late in raw_data.user_event")
+    click.echo(f"{rows} events of {day} landed late in raw_data.user_event")
 
 
 def _generate(session: DuckDBSession, spec: SampleSpec) -> SampleSummary:
