@@ -87,10 +87,10 @@ def _lock_database(cursor: Any) -> bool:
 def _holder_of_database(cursor: Any) -> str:
     cursor.execute(
         "select application_name, to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI')"
-        " from pg_locks join pg_stat_activity using (pid) join pg_database on pg_database.oid = database"
-        " where locktype = 'advisory' and granted and pg_database.datname = current_database()"
+        " from pg_locks join pg_stat_activity using (pid)"
+        " where locktype = 'advisory' and granted and database = datid and datname = %s"
         " and (classid::bigint << 32) | objid::bigint = %s",
-        [_KEY],
+        [cursor.connection.info.dbname, _KEY],
     )
     found = cursor.fetchone()
     return f"{found[0].removeprefix(CONNECTION_PREFIX)}, since {found[1]} UTC" if found else ""

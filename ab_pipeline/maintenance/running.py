@@ -46,8 +46,8 @@ def _connections(storage: PostgresStorage) -> list[str]:
     with administration(storage) as cursor:
         cursor.execute(
             "select pid, coalesce(nullif(application_name, ''), 'unnamed') from pg_stat_activity"
-            " where datname = %s and backend_type = 'client backend' and not starts_with(application_name, %s)",
+            " where datname = %s and backend_type = 'client backend' and application_name not like %s",
             # of these the lock tells
-            [database_name(storage), CONNECTION_PREFIX],
+            [database_name(storage), f"{CONNECTION_PREFIX}%"],
         )
         return [f"PostgreSQL connection {pid} ({name})" for pid, name in cursor.fetchall()]
