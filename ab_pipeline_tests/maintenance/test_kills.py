@@ -50,7 +50,8 @@ def test_migrations(home: Path, postgres_url: str) -> None:
     empty(postgres_url)
     migrate(source, target, silent)
     expected = without_times(contents_of(target))
-    for _ in range(4):
+    # a second process may go on to the end before it is killed: about eight are
+    for _ in range(6):
         empty(postgres_url)
         kill_a_migration(source, target, expected, dice, kills=2)
 
