@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import duckdb
@@ -53,6 +54,8 @@ def test_before_a_restore_one_sees_what_is_newer_than_the_backup(home: Path) -> 
     said = _run("restore", "--dry-run").output
     assert re.search(r"there now: 1 runs, the newest of 20\d\d-\d\d-\d\d \d\d:\d\d UTC\n", said)
     assert "nothing there is newer than the backup\n" in said
+    # SQLite notes the second of a tick
+    time.sleep(1)
     with sqlite_instance(home) as instance:
         [old] = instance.get_runs()
         instance.report_run_canceled(old)

@@ -72,8 +72,8 @@ def client(fresh: DagsterProject) -> Iterator[DagsterGraphQLClient]:
     try:
         yield connect(port, fresh.home / "dagster_dev.log")
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         log.close()
 
 
