@@ -24,7 +24,7 @@ def precision_of(subject: Subject, assigned: Iterable[AssignedUsers], as_of: dt.
     """
     ids = (subject.metric.metric_id, subject.variant_id, subject.metric.minimum_effect)
     try:
-        _, comparison = subject.best_comparison()
+        _, comparison = subject.best_comparison
     except NoNumberError:
         return Precision(*ids, None, None, None)
     if comparison.control.mean <= 0:

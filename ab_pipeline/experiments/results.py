@@ -95,7 +95,7 @@ def _interaction(name: str, members: Sequence[Subject]) -> MetricResult:
     comparisons = []
     for subject in members:
         try:
-            comparisons.append(subject.best_comparison()[1])
+            comparisons.append(subject.best_comparison[1])
         except NoNumberError:
             continue  # its own row says so
     empty_rows = [subject.empty_row(Method.INTERACTION) for subject in members]

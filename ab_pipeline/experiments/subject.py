@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from ab_pipeline.experiments.declaration import Metric, MetricKind
 from ab_pipeline.experiments.inference import Comparison, Inference, always_valid, planned_test
@@ -48,8 +49,9 @@ class Subject:
         cut = self.capped if method in (Method.CUPED, Method.WINSORIZED) else None
         return Comparison(*samples(*(cut or self.raw), is_ratio=self._is_ratio))
 
+    @cached_property
     def best_comparison(self) -> tuple[Method, Comparison]:
-        """By the decisive method, or the one before it where that has no number.
+        """By the decisive method, or the one before it where that has no number. The row and the interaction need it.
 
         Raises:
             NoNumberError: none has.
@@ -69,7 +71,7 @@ class Subject:
     def best_row(self) -> MetricResult:
         """The planned test by the decisive method."""
         try:
-            method, comparison = self.best_comparison()
+            method, comparison = self.best_comparison
         except NoNumberError:
             return self.row(self.methods[0])
         return self._row(method, lambda: _tested(comparison))
@@ -78,7 +80,7 @@ class Subject:
         """The sequence around the decisive comparison."""
 
         def sequence() -> tuple[Comparison, Inference]:
-            _, comparison = self.best_comparison()
+            _, comparison = self.best_comparison
             return comparison, always_valid(comparison, self.metric.minimum_effect)
 
         return self._row(Method.ALWAYS_VALID, sequence)

@@ -72,14 +72,16 @@ def receives_users(variants: Sequence[Variant], assigned: Iterable[AssignedUsers
 
 def sample_ratio_p_value(variants: Sequence[Variant], users: Mapping[str, int]) -> float | None:
     """Pearson's chi-square of the counts of any number of variants; None where they are too few for it."""
-    from scipy.stats import chisquare
+    from scipy.special import chdtrc
 
     observed = [users.get(variant.variant_id, 0) for variant in variants]
     weights = [variant.expected_weight for variant in variants]
     expected = [sum(observed) * weight / sum(weights) for weight in weights]
     if len(variants) < 2 or min(expected) < _FEWEST_EXPECTED:
         return None
-    return float(chisquare(observed, expected).pvalue)
+    statistic = sum((found - there) ** 2 / there for found, there in zip(observed, expected, strict=True))
+    # scipy.stats.chisquare is the same and takes a millisecond, and a hundred experiments ask a thousand times
+    return float(chdtrc(len(variants) - 1, statistic))
 
 
 def _worst(name: str, variants: Sequence[Variant], groups: Mapping[str, _Counts], noun: str) -> Gate:
