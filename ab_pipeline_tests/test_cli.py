@@ -95,7 +95,7 @@ def test_sample_overwrites_rows_only_when_told_to(path: Path) -> None:
     [
         ("--users", "0", "users must be from 1 to 2,147,483,647, not 0"),
         ("--days", "many", "'many' is not a valid integer"),
-        ("--end-date", "20.2.2025", "'20.2.2025' is not a day, such as 2025-01-31"),
+        ("--end-date", "20.2.2025", "'20.2.2025' does not match the format '%Y-%m-%d'"),
         ("--end-date", "2020-01-01", "no demo experiment runs between 2019-11-03 and 2020-01-01"),
     ],
 )

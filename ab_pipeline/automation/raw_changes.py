@@ -164,12 +164,13 @@ class RawChanges:
         built = [key for group in groups for key in self._keys[group]]
         # what is upstream and no asset of ours is a raw table
         raw = {upstream for key in built for upstream in self._upstream[key]} - self._upstream.keys()
+        read = raw.union(built)
         return RunRequest(
             run_key=unused_run_key(instance, refresh),
             job_name=REFRESH_JOB,
             asset_selection=built,
             # by default Dagster takes every check of the assets, also those that the job leaves out
-            asset_check_keys=[check for check in self._checks if check.asset_key in raw.union(built)],
+            asset_check_keys=[check for check in self._checks if check.asset_key in read],
             tags=refresh_tags(refresh),
         )
 

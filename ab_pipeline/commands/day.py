@@ -6,17 +6,14 @@ import datetime as dt
 
 import click
 
+_DATE = click.DateTime(["%Y-%m-%d"])
 
-class Day(click.ParamType[dt.date]):
-    """A date, as 2025-01-31."""
+
+class Day(click.ParamType):
+    """A date, as 2025-01-31. Click's own type says its format where a command's help says DAY."""
 
     name = "day"
 
-    def convert(self, value: str | dt.date, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
+    def convert(self, value: str | dt.datetime, param: click.Parameter | None, ctx: click.Context | None) -> dt.date:
         """The date; click's error if it is none."""
-        if isinstance(value, dt.date):
-            return value
-        try:
-            return dt.date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a day, such as 2025-01-31.", param, ctx)
+        return _DATE.convert(value, param, ctx).date()

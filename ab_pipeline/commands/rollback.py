@@ -25,7 +25,7 @@ _SIGNS = {"added": "+", "removed": "-"}
 
 @click.command()
 @click.argument("day", type=Day())
-@click.argument("last_day", type=Day(), required=False, metavar="[LAST_DAY]")
+@click.argument("last_day", type=Day(), required=False)
 @click.option("--rows", default=0, type=click.IntRange(min=0), help="Show so many of the changed rows.")
 def diff(day: dt.date, last_day: dt.date | None, rows: int) -> None:
     """What the newest build that changed DAY, or each day up to LAST_DAY, changed."""
@@ -40,7 +40,7 @@ def diff(day: dt.date, last_day: dt.date | None, rows: int) -> None:
 
 @click.command()
 @click.argument("day", type=Day())
-@click.argument("last_day", type=Day(), required=False, metavar="[LAST_DAY]")
+@click.argument("last_day", type=Day(), required=False)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rollback(day: dt.date, last_day: dt.date | None, yes: bool) -> None:
     """Put the previous build of DAY, or of each day up to LAST_DAY, back.
