@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 import shutil
 import time
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -32,9 +31,9 @@ from ab_pipeline.maintenance.storage import StorageError
 from ab_pipeline_tests.maintenance.cleanup.believed import what_dagster_believes
 from ab_pipeline_tests.maintenance.cleanup.history import add_sensor, instance_at, make_history
 from ab_pipeline_tests.maintenance.cleanup.pipeline import DEFINITIONS, FIRST_DAY
+from ab_pipeline_tests.maintenance.kills import PROCESSES, Say, kill
 
 RUNS = 100
-PROCESSES = multiprocessing.get_context("forkserver")
 # a process starts with Dagster imported
 PROCESSES.set_forkserver_preload([__name__])
 NOW = datetime.now(UTC)
@@ -173,16 +172,7 @@ def test_a_clean_up_that_is_killed_at_random_points_is_taken_up_again(dagster: C
     with dagster.open() as instance:
         known = Known.of(instance)
     for _ in range(6):
-        receiver, sender = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=clean_up_aloud, args=(dagster, sender))
-        process.start()
-        sender.close()
-        with suppress(EOFError):
-            for _ in range(choices.randint(1, 6)):
-                receiver.recv()
-        time.sleep(choices.uniform(0, 0.05))
-        process.kill()
-        process.join()
+        kill(choices, clean_up_aloud, dagster, most_lines=6, seconds=0.05)
     with dagster.open() as instance:
         assert dagster.clean_up(instance).apply().errors == []
         known.is_still_known(instance, dagster.archive)
@@ -190,9 +180,9 @@ def test_a_clean_up_that_is_killed_at_random_points_is_taken_up_again(dagster: C
         assert len(instance.get_run_ids()) <= STAY
 
 
-def clean_up_aloud(dagster: Copy, sender: Connection) -> None:
+def clean_up_aloud(dagster: Copy, say: Say) -> None:
     with dagster.open() as instance:
-        replace(dagster.clean_up(instance), say=sender.send).apply()
+        replace(dagster.clean_up(instance), say=say).apply()
 
 
 def test_a_second_clean_up_is_refused_while_one_is_at_work_and_not_after_it_was_killed(dagster: Copy) -> None:

@@ -69,7 +69,7 @@ class Victim:
 def kill_a_backup(victim: Victim, dice: random.Random) -> None:
     """Nothing changes, every backup that can be seen is whole, and the next completes and leaves no leftovers."""
     before = contents_of(victim.destination.storage)
-    _kill(dice, _back_up_for_ever, victim)
+    kill(dice, _back_up_for_ever, victim)
     assert contents_of(victim.destination.storage) == before
     victim.back_up(_silent)
     assert not list(Path(victim.store.location).glob(".*"))
@@ -85,7 +85,7 @@ def kill_a_restore(victim: Victim, names: list[str], dice: random.Random) -> Non
     mark = f"mark {dice.random()}"
     _mark(storage, mark)
     before = contents_of(storage)
-    _kill(dice, _restore_for_ever, victim, names)
+    kill(dice, _restore_for_ever, victim, names)
     go_on(victim.destination)
     assert contents_of(storage) in [before, *states]
     victim.restore(names[0], _silent)
@@ -100,7 +100,7 @@ def kill_a_migration(
     """The source is not changed, and in the end PostgreSQL holds what a migration without a kill makes."""
     before = contents_of(source)
     for _ in range(kills):
-        _kill(dice, _migrate, source, target)
+        kill(dice, _migrate, source, target)
     _migrate(source, target, _silent)
     assert contents_of(source) == before
     assert without_times(contents_of(target)) == expected
@@ -119,16 +119,18 @@ def without_times(migrated: Contents) -> Contents:
     return Contents(migrated.revisions, tables, migrated.partitions)
 
 
-def _kill(dice: random.Random, work: Callable[..., None], *arguments: object) -> None:
+def kill(
+    dice: random.Random, work: Callable[..., None], *arguments: object, most_lines: int = 16, seconds: float = 0.2
+) -> None:
     """Kill a process a moment after it has said something for the n-th time, if it has not ended before."""
     receiver, sender = PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(target=_aloud, args=(work, arguments, sender))
     process.start()
     sender.close()
     with suppress(EOFError):
-        for _ in range(dice.randint(1, 16)):
+        for _ in range(dice.randint(1, most_lines)):
             receiver.recv()
-    time.sleep(dice.uniform(0, 0.2))
+    time.sleep(dice.uniform(0, seconds))
     process.kill()
     process.join()
     assert process.exitcode in (0, -signal.SIGKILL), "it failed before it was killed"
