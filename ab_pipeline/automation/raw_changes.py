@@ -29,7 +29,7 @@ from ab_pipeline.automation.lost_runs import fail_lost_runs
 from ab_pipeline.automation.plan import DueDay, Failures, Refresh, plan_refreshes
 from ab_pipeline.automation.runs import failures_of_due_days, refresh_tags, unused_run_key
 from ab_pipeline.automation.schedules import LATE_DATA_SWEEP, default_status
-from ab_pipeline.automation.signatures import STALE_EXPERIMENTS, STALE_USERS
+from ab_pipeline.automation.signatures import MISSING_USERS, STALE_EXPERIMENTS, STALE_USERS
 from ab_pipeline.automation.turns import Turns
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
@@ -159,7 +159,9 @@ class RawChanges:
         groups = ["analytics", "registry", "experiments"]
         if not days.isdisjoint(changes.days) or (carries and None in changes.days):
             groups.append("facts")
-        if carries and changes.dimensions.keys() - {STALE_USERS, STALE_EXPERIMENTS}:
+        stale = changes.dimensions.keys() - {STALE_USERS, STALE_EXPERIMENTS}
+        # without users no run can build a day, and the one that carries them may be cancelled
+        if MISSING_USERS in stale or (carries and stale):
             groups.append("dimensions")
         built = [key for group in groups for key in self._keys[group]]
         # what is upstream and no asset of ours is a raw table

@@ -14,6 +14,7 @@ from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_M
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, WarehouseError, tables_in
 
 STALE_USERS = "users"
+MISSING_USERS = "dim_user"
 STALE_EXPERIMENTS = "experiments"
 _EXPERIMENT_MODELS = ("units", "daily_sums", "capped_sums", "reconciliation")
 _DIMENSIONS = (USER_VARIANT, USER_METADATA)
@@ -106,9 +107,9 @@ def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDa
 def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
     """Why dimensions, or the rows of users in the daily table, are not what the raw tables say.
 
-    By what is stale: a raw table's name, STALE_USERS for rows that no longer carry what the dimensions hold, or
-    STALE_EXPERIMENTS for tables of experiments that are older than the daily table. The value stands for the
-    difference and for the builds it is a difference to.
+    By what is stale: a raw table's name, MISSING_USERS while there are no dimensions, STALE_USERS for rows that no
+    longer carry what the dimensions hold, or STALE_EXPERIMENTS for tables of experiments that are older than the daily
+    table. The value stands for the difference and for the builds it is a difference to.
     """
     changes: dict[str, str] = {}
     dimensions: list[str | None] = []
@@ -121,7 +122,7 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
         dimensions.append(built[0][1] if built[0] else None)
     if not is_built(session, ["dim_user"]):
         # a build that ended halfway: no later one selects what its raw tables do not ask for
-        changes["dim_user"] = "missing"
+        changes[MISSING_USERS] = "missing"
     elif is_built(session, ["built_dimensions"]):
         carried = session.rows(f"select variant_signature, metadata_signature from {BUILT_SCHEMA}.built_dimensions")
         if carried != [tuple(dimensions)]:

@@ -46,6 +46,15 @@ def test_the_first_tick_requests_every_day_and_everything(daemon: Daemon, wareho
     assert selected(run) == FACTS | ANALYTICS | DIMENSIONS
 
 
+def test_each_run_of_the_first_tick_can_do_without_the_others(daemon: Daemon, warehouse: DbtWarehouse) -> None:
+    for day in (JAN[0], JAN[2]):
+        warehouse.execute(EVENT, [day])
+    [newest, oldest] = daemon.tick()
+    daemon.instance.report_run_canceled(newest)
+    assert days([oldest]) == [JAN[0]]
+    assert daemon.execute(oldest)
+
+
 def test_a_changed_event_requests_its_day_without_the_dimensions(built: Daemon, warehouse: DbtWarehouse) -> None:
     warehouse.execute("update raw_data.user_event set paidamount = 1 where datestamp = ?", [JAN[0]])
     [run] = built.tick()
