@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ab_pipeline.maintenance.backup.postgres_tools import session
+from ab_pipeline.maintenance.postgres import session
 from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, StorageError
 
 MAINTENANCE_POOL = "maintenance"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from ab_pipeline.maintenance.backup.postgres_tools import administration, database_name
 from ab_pipeline.maintenance.lock import CONNECTION_PREFIX
+from ab_pipeline.maintenance.postgres import administration, database_name
 from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, StorageError
 
 

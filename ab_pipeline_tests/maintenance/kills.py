@@ -22,10 +22,10 @@ from ab_pipeline.maintenance.backup import postgres_dump, sqlite_files
 from ab_pipeline.maintenance.backup.catalog import backups, check_files, find
 from ab_pipeline.maintenance.backup.make import back_up
 from ab_pipeline.maintenance.backup.manifest import Contents
-from ab_pipeline.maintenance.backup.postgres_tools import administration, database_name, sibling
 from ab_pipeline.maintenance.backup.restore import Destination, go_on, restore
 from ab_pipeline.maintenance.migration.migrate import migrate
 from ab_pipeline.maintenance.object_store import ObjectStore
+from ab_pipeline.maintenance.postgres import administration, database_name, sibling
 from ab_pipeline.maintenance.storage import (
     DagsterStorage,
     PostgresStorage,

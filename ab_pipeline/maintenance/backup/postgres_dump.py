@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ab_pipeline.maintenance.backup.manifest import MATERIALIZED_PARTITIONS, Contents, Digest, partition_digests
-from ab_pipeline.maintenance.backup.postgres_tools import connected, run_tool, server_major
+from ab_pipeline.maintenance.backup.postgres_tools import run_tool
+from ab_pipeline.maintenance.postgres import connected, server_major
 from ab_pipeline.maintenance.storage import PostgresStorage, StorageError
 
 Progress = Callable[[str], None]

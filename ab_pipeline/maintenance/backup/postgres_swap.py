@@ -10,8 +10,8 @@ from pathlib import Path
 from ab_pipeline.maintenance.backup import postgres_dump
 from ab_pipeline.maintenance.backup.catalog import BackupError
 from ab_pipeline.maintenance.backup.manifest import Manifest
-from ab_pipeline.maintenance.backup.postgres_tools import administration, database_name, sibling
 from ab_pipeline.maintenance.lock import only_one
+from ab_pipeline.maintenance.postgres import administration, database_name, sibling
 from ab_pipeline.maintenance.storage import PostgresStorage, StorageError
 
 Progress = Callable[[str], None]
