@@ -9,7 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
@@ -28,6 +28,7 @@ from ab_pipeline.settings import load_settings
 from ab_pipeline.warehouse.base import Session
 from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline_tests.redshift.server import Redshift
+from ab_pipeline_tests.servers import postgres_session
 
 REFRESH = ("build", "--exclude-resource-type", "unit_test", "test", "seed")
 
@@ -186,10 +187,8 @@ class RedshiftDatabase(DbtWarehouse):
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        with closing(psycopg2.connect(self.server.server_url)) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                yield _PostgresConnection(cursor)
+        with postgres_session(self.server.server_url) as cursor:
+            yield _PostgresConnection(cursor)
 
     def clear(self) -> None:
         self.server.reset()

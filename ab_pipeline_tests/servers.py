@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg2
+import psycopg2.extensions
 from moto.server import ThreadedMotoServer
 
 from ab_pipeline.maintenance.backup.postgres_tools import scratch_server
@@ -28,6 +30,21 @@ def postgres_server(folder: Path) -> Iterator[str]:
     """A PostgreSQL server with its data in the folder; the URL of its database `postgres`."""
     with scratch_server(folder) as server:
         yield server.url
+
+
+@contextmanager
+def postgres_session(url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """A session of its own, each statement a transaction."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+
+
+def empty_database(url: str) -> None:
+    """Take out of a PostgreSQL database all that Dagster keeps there."""
+    with postgres_session(url) as cursor:
+        cursor.execute("drop schema public cascade; create schema public")
 
 
 @contextmanager

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-
-import psycopg2
 
 from ab_pipeline.maintenance.backup.make import back_up
 from ab_pipeline.maintenance.migration.migrate import migrate
@@ -25,7 +23,7 @@ from ab_pipeline_tests.maintenance.kills import (
     without_times,
 )
 from ab_pipeline_tests.maintenance.writer import never_existed, restored, writer
-from ab_pipeline_tests.servers import postgres_server
+from ab_pipeline_tests.servers import empty_database, postgres_server, postgres_session
 
 _DAYS = ("2025-01-01", "2025-01-02")
 
@@ -64,7 +62,7 @@ def kill_each(folder: Path, kills: int) -> Iterator[str]:
         migrate(source, target, _silent)
         expected = without_times(contents_of(target))
         for _ in range(kills):
-            _execute(empty, "drop schema public cascade; create schema public")
+            empty_database(empty)
             kill_a_migration(source, target, expected, dice, kills=1)
         yield f"{kills} migrations"
 
@@ -74,7 +72,9 @@ def _victims(folder: Path) -> Iterator[tuple[Victim, Victim, str]]:
     """A Dagster on SQLite, one on PostgreSQL, and the URL of an empty database."""
     (folder / "server").mkdir()
     with postgres_server(folder / "server") as server:
-        _execute(server, "create database full_one", "create database empty_one")
+        with postgres_session(server) as cursor:
+            cursor.execute("create database full_one")
+            cursor.execute("create database empty_one")
         homes = folder / "sqlite", folder / "postgres"
         with sqlite_instance(homes[0]) as instance:
             live_through(instance, _DAYS)
@@ -82,14 +82,6 @@ def _victims(folder: Path) -> Iterator[tuple[Victim, Victim, str]]:
             live_through(instance, _DAYS)
         sqlite, postgres = (Victim(home, open_store(f"{home}-backups"), load_settings()) for home in homes)
         yield sqlite, postgres, server.replace("/postgres?", "/empty_one?")
-
-
-def _execute(url: str, *statements: str) -> None:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
 
 
 def _silent(line: str) -> None:

@@ -7,10 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import date
 
-import psycopg2
 import pytest
 from dagster import DagsterEventType, DagsterInstance
 from dagster._serdes import serialize_value
@@ -26,6 +24,7 @@ from ab_pipeline_tests.integration.redshift_pipeline import (
 )
 from ab_pipeline_tests.redshift.faults import DISK_FULL, SERIALISATION, Fault, Injection
 from ab_pipeline_tests.redshift.server import Redshift
+from ab_pipeline_tests.servers import postgres_session
 
 # dagster-dbt itself reads what Dagster has deprecated
 pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
@@ -135,7 +134,7 @@ def interrupt_once(redshift: Redshift) -> None:
 
 
 def sleeping_sessions(redshift: Redshift) -> int:
-    with closing(psycopg2.connect(redshift.server_url)) as connection, connection.cursor() as cursor:
+    with postgres_session(redshift.server_url) as cursor:
         cursor.execute(
             "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(%'"
             " and pid <> pg_backend_pid()"

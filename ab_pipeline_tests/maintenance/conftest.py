@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
 import pytest
-from psycopg2.extensions import cursor
 
 from ab_pipeline.maintenance.object_store import ObjectStore, open_store
 from ab_pipeline.settings import ENV_PREFIX, Settings, load_settings
 from ab_pipeline_tests.maintenance.history import live_through, postgres_instance, sqlite_instance
+from ab_pipeline_tests.servers import postgres_session
 
 DAYS = ("2025-01-01", "2025-01-02", "2025-01-13")
 
@@ -47,7 +45,7 @@ def postgres_url(_postgres_past: str, postgres: str) -> Iterator[str]:
     """A database of the test's own with the same past."""
     url = _create(postgres, "current", template="three_runs")
     yield url
-    with _administration(postgres) as admin:
+    with postgres_session(postgres) as admin:
         admin.execute("select datname from pg_database where datname like 'current%'")
         for (name,) in admin.fetchall():
             admin.execute(f'drop database "{name}" with (force)')
@@ -71,18 +69,8 @@ def silent(line: str) -> None:
 
 
 def _create(server: str, name: str, template: str = "template0") -> str:
-    with _administration(server) as admin:
+    with postgres_session(server) as admin:
         # a worker may come to this package twice
         admin.execute(f"drop database if exists {name} with (force)")
         admin.execute(f"create database {name} template {template}")
     return server.replace("/postgres?", f"/{name}?")
-
-
-@contextmanager
-def _administration(server: str) -> Iterator[cursor]:
-    connection = psycopg2.connect(server)
-    connection.autocommit = True
-    try:
-        yield connection.cursor()
-    finally:
-        connection.close()

@@ -62,7 +62,9 @@ def postgres_instance(home: Path, url: str) -> Iterator[DagsterInstance]:
     """An instance in PostgreSQL."""
     home.mkdir(exist_ok=True)
     location = url.replace("postgresql://", "postgresql+psycopg2://")
-    (home / "dagster.yaml").write_text(f"storage:\n  postgres:\n    postgres_url: {location}\n")
+    (home / "dagster.yaml").write_text(
+        f"telemetry:\n  enabled: false\nstorage:\n  postgres:\n    postgres_url: {location}\n"
+    )
     with DagsterInstance.from_config(str(home)) as instance:
         yield instance
 

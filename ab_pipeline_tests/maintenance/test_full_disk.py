@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import psycopg2
 import pytest
 from dagster import DagsterInstance
 
@@ -33,6 +32,7 @@ from ab_pipeline.maintenance.storage import SqliteStorage, StorageError, postgre
 from ab_pipeline.settings import Settings
 from ab_pipeline_tests.maintenance.conftest import silent
 from ab_pipeline_tests.maintenance.kills import PROCESSES, contents_of
+from ab_pipeline_tests.servers import empty_database, postgres_session
 
 
 def said_on_a_full_disk(limit: int, work: Callable[..., str], *arguments: object) -> str:
@@ -114,7 +114,7 @@ def _clean_up(home: Path, archive: Path) -> str:
 
 
 def test_a_migration_goes_on_when_there_is_room(home: Path, postgres_url: str) -> None:
-    _execute(postgres_url, "drop schema public cascade; create schema public")
+    empty_database(postgres_url)
     source, target = SqliteStorage.below(home), postgres_storage(postgres_url)
     before = contents_of(source)
 
@@ -142,6 +142,5 @@ create trigger full_disk before insert on event_logs for each row execute functi
 
 
 def _execute(url: str, statement: str) -> None:
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+    with postgres_session(url) as cursor:
         cursor.execute(statement)
-    connection.close()

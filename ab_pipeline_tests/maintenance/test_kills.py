@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from ab_pipeline.maintenance.migration.migrate import migrate
@@ -21,6 +20,7 @@ from ab_pipeline_tests.maintenance.kills import (
     kill_a_restore,
     without_times,
 )
+from ab_pipeline_tests.servers import empty_database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -47,16 +47,10 @@ def test_restores(victim: Victim) -> None:
 
 def test_migrations(home: Path, postgres_url: str) -> None:
     dice, source, target = random.Random(3), SqliteStorage.below(home), postgres_storage(postgres_url)
-    empty(postgres_url)
+    empty_database(postgres_url)
     migrate(source, target, silent)
     expected = without_times(contents_of(target))
     # a second process may go on to the end before it is killed: about eight are
     for _ in range(6):
-        empty(postgres_url)
+        empty_database(postgres_url)
         kill_a_migration(source, target, expected, dice, kills=2)
-
-
-def empty(url: str) -> None:
-    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute("drop schema public cascade; create schema public")
-    connection.close()

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg2
 import pytest
 from dagster import DagsterInstance
 
@@ -31,6 +30,7 @@ from ab_pipeline.maintenance.storage import (
 )
 from ab_pipeline.settings import Settings
 from ab_pipeline_tests.maintenance.conftest import silent
+from ab_pipeline_tests.servers import postgres_session
 
 HOLD = """
 import sys, time
@@ -153,7 +153,6 @@ def test_two_restores_from_one_home_to_two_databases_do_not_share_what_they_stag
 
     restore(store, manifest, Destination(postgres_storage(postgres_url), home), None, another)
     assert seen
-    with psycopg2.connect(postgres_url) as connection, connection.cursor() as cursor:
+    with postgres_session(postgres_url) as cursor:
         cursor.execute("select count(*) from runs")
         assert cursor.fetchone() == (3,)
-    connection.close()

@@ -7,7 +7,7 @@ import re
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from ab_pipeline_tests.redshift.proxy import Proxy
 from ab_pipeline_tests.redshift.refusals import refusal_of
 from ab_pipeline_tests.redshift.statement import Statement
 from ab_pipeline_tests.redshift.translate import translate
-from ab_pipeline_tests.servers import postgres_server
+from ab_pipeline_tests.servers import postgres_server, postgres_session
 
 DATABASE, USER, PASSWORD = "dev", "awsuser", "Stand-in-1"
 _PRISTINE = "pristine"
@@ -68,24 +68,24 @@ class Redshift:
     def reset(self, name: str = _PRISTINE) -> None:
         """Forget statements, faults and everything in the database, or go back to a copy that was kept of it."""
         self.faults.inject(None)
-        with _session(self.admin_url) as cursor:
+        with postgres_session(self.admin_url) as cursor:
             _copy_database(cursor, name, DATABASE)
         self.journal.clear()
 
     def keep_copy(self, name: str) -> None:
         """What is in the database now can be had again by `reset`."""
-        with _session(self.admin_url) as cursor:
+        with postgres_session(self.admin_url) as cursor:
             _copy_database(cursor, DATABASE, name)
 
     def has_copy(self, name: str) -> bool:
         """Whether `keep_copy` was called with the name."""
-        with _session(self.admin_url) as cursor:
+        with postgres_session(self.admin_url) as cursor:
             cursor.execute("select 1 from pg_database where datname = %s", [name])
             return cursor.fetchone() is not None
 
     def set_for_all_sessions(self, name: str, value: str) -> None:
         """A setting of PostgreSQL, for every session that begins from now on."""
-        with _session(self.admin_url) as cursor:
+        with postgres_session(self.admin_url) as cursor:
             cursor.execute(f"alter role {self.user} set {name} = {value}")
 
     @property
@@ -116,7 +116,7 @@ class _Preparation:
         return (comment.group() if comment else "") + _translated(text)
 
     def _columns(self, table: str) -> list[Column]:
-        with _session(self.server_url) as cursor:
+        with postgres_session(self.server_url) as cursor:
             cursor.execute(
                 "select attname, atttypid in ('varchar'::regtype, 'bpchar'::regtype, 'text'::regtype),"
                 " case when atttypid = 'varchar'::regtype and atttypmod > 0 then atttypmod - 4 end"
@@ -155,7 +155,7 @@ def redshift_server(folder: Path) -> Iterator[Redshift]:
         _set_up(url)
         faults = Faults()
         server_url = _with_database(url, DATABASE)
-        journal = Journal(lambda: _session(server_url))
+        journal = Journal(lambda: postgres_session(server_url))
         prepare = _Preparation(server_url, loads)
         proxy = Proxy(_socket_path(url), USER, PASSWORD, context, prepare, faults, journal)
         with _listening(proxy) as port:
@@ -163,7 +163,7 @@ def redshift_server(folder: Path) -> Iterator[Redshift]:
 
 
 def _set_up(url: str) -> None:
-    with _session(url) as cursor:
+    with postgres_session(url) as cursor:
         # one server for many tests: what a crash would cost is of no interest
         for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
             cursor.execute(f"alter system set {setting}")
@@ -174,9 +174,9 @@ def _set_up(url: str) -> None:
                 cursor.execute(f"alter role {role} set {setting} = {value}")
         # Redshift sorts texts by their bytes
         cursor.execute(f"create database {_PRISTINE} owner {USER} template template0 locale 'C'")
-    with _session(_with_database(url, _PRISTINE)) as cursor:
+    with postgres_session(_with_database(url, _PRISTINE)) as cursor:
         cursor.execute(_CATALOG.read_text())
-    with _session(url) as cursor:
+    with postgres_session(url) as cursor:
         _copy_database(cursor, _PRISTINE, DATABASE)
 
 
@@ -184,15 +184,6 @@ def _copy_database(cursor: psycopg2.extensions.cursor, name: str, copy: str) -> 
     cursor.execute(f'drop database if exists "{copy}" with (force)')
     cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
     cursor.execute(f'create database "{copy}" template "{name}" strategy file_copy')
-
-
-@contextmanager
-def _session(url: str) -> Iterator[psycopg2.extensions.cursor]:
-    """A session on the server behind the proxy, each statement a transaction."""
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            yield cursor
 
 
 def _with_database(url: str, name: str) -> str:

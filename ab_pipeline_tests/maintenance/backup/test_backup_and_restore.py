@@ -8,16 +8,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
 import duckdb
-import psycopg2
 import pytest
 from cryptography.fernet import Fernet
 from dagster import DagsterInstance
-from psycopg2.extensions import cursor
 
 from ab_pipeline.maintenance.backup.catalog import BackupError, backups, find
 from ab_pipeline.maintenance.backup.drill import drill
@@ -36,16 +33,7 @@ from ab_pipeline.maintenance.storage import (
 from ab_pipeline.settings import Settings, load_settings
 from ab_pipeline_tests.maintenance.conftest import silent
 from ab_pipeline_tests.maintenance.history import live_through, materialized_days
-
-
-@contextmanager
-def _sql(url: str) -> Iterator[cursor]:
-    connection = psycopg2.connect(url)
-    try:
-        with connection, connection.cursor() as opened:
-            yield opened
-    finally:
-        connection.close()
+from ab_pipeline_tests.servers import postgres_session
 
 
 def _here(home: Path) -> Destination:
@@ -115,13 +103,13 @@ def test_a_postgres_backup_is_proved_and_takes_the_place_of_the_database(
     manifest = back_up(settings, postgres_home, store, silent)
     assert manifest.contents.tables["runs"].count == 3
     assert drill(store, manifest, silent).problems == ()
-    with _sql(postgres_url) as sql:
+    with postgres_session(postgres_url) as sql:
         sql.execute("delete from event_logs")
     done = restore(store, manifest, _here(postgres_home), None, silent)
     with DagsterInstance.from_config(str(postgres_home)) as instance:
         assert materialized_days(instance) == {"2025-01-01", "2025-01-02"}
     (kept,) = done.kept
-    with _sql(postgres_url.replace("/current?", f"/{kept.removeprefix('database ')}?")) as sql:
+    with postgres_session(postgres_url.replace("/current?", f"/{kept.removeprefix('database ')}?")) as sql:
         sql.execute("select (select count(*) from event_logs), (select count(*) from runs)")
         assert sql.fetchone() == (0, 3)
 
@@ -136,7 +124,7 @@ def test_a_postgres_backup_can_go_to_a_database_that_does_not_exist_yet(
     assert (found.runs, found.runs_since, found.runs_changed_since, found.ticks_since) == (4, 1, 0, 1)
     other = postgres_storage(postgres_url.replace("/current?", "/current_other?"))
     assert restore(store, manifest, Destination(other, postgres_home), None, silent).kept == ()
-    with _sql(other.url) as sql:
+    with postgres_session(other.url) as sql:
         sql.execute("select count(*) from runs")
         assert sql.fetchone() == (3,)
 
@@ -146,7 +134,7 @@ def test_a_database_in_use_is_not_replaced(
 ) -> None:
     manifest = back_up(settings, postgres_home, store, silent)
     with (
-        _sql(postgres_url),
+        postgres_session(postgres_url),
         pytest.raises(StorageError, match=r"Dagster is running: stop PostgreSQL connection \d+"),
     ):
         restore(store, manifest, _here(postgres_home), None, silent)
@@ -155,7 +143,7 @@ def test_a_database_in_use_is_not_replaced(
 def test_pg_dump_that_fails_fails_the_backup_with_its_reason(
     settings: Settings, postgres_home: Path, postgres_url: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with _sql(postgres_url) as sql:
+    with postgres_session(postgres_url) as sql:
         sql.execute("drop role if exists blind; create role blind login")
         sql.execute("grant select on runs to blind")
     monkeypatch.setenv("DAGSTER_PG_URL", os.environ["DAGSTER_PG_URL"].replace("postgres:@", "blind:@"))

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psycopg2
 import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterEventType, DagsterInstance
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
@@ -19,6 +18,7 @@ from dagster._core.storage.dagster_run import DagsterRunStatus
 from ab_pipeline.maintenance.migration.migrate import migrate
 from ab_pipeline.maintenance.storage import SqliteStorage, StorageError, postgres_storage
 from ab_pipeline_tests.maintenance.history import live_through, materialized_days, postgres_instance
+from ab_pipeline_tests.servers import empty_database, postgres_session
 
 MIGRATE = """
 import sys
@@ -31,9 +31,7 @@ migrate(SqliteStorage.below(Path(sys.argv[1])), postgres_storage(sys.argv[2]), p
 
 @pytest.fixture
 def empty(postgres_url: str) -> str:
-    with psycopg2.connect(postgres_url) as connection, connection.cursor() as cursor:
-        cursor.execute("drop schema public cascade; create schema public")
-    connection.close()
+    empty_database(postgres_url)
     return postgres_url
 
 
@@ -127,9 +125,8 @@ def test_a_difference_at_the_end_is_an_error(home: Path, empty: str) -> None:
     def spoil(line: str) -> None:
         if line.startswith("events of 3 of 3") and not spoilt:
             spoilt.append(line)
-            with psycopg2.connect(empty) as connection, connection.cursor() as cursor:
+            with postgres_session(empty) as cursor:
                 cursor.execute("update event_logs set event = event || ' ' where id = (select max(id) from event_logs)")
-            connection.close()
 
     with pytest.raises(StorageError, match=r"events of run .* differ at row"):
         migrate(storage, postgres_storage(empty), spoil)
