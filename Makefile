@@ -5,6 +5,8 @@ DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_par
 AXE := .browser/node_modules/axe-core/axe.min.js
 # of deploy/, where Dagster runs: its commands let a .env in their own folder win over the environment
 QUIET := --config quiet.yaml
+# one more than there are processors: a test often waits for a process that it started
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help install demo dev test browser lint bench soak lock clean
 
@@ -47,7 +49,7 @@ $(AXE):
 	npm install --silent --no-save --prefix .browser axe-core@4.11.0
 
 test: install browser ## all tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: install ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .

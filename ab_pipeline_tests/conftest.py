@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
+import redshift_connector
 
 from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.settings import ENV_PREFIX
@@ -80,6 +82,9 @@ def redshift(
     monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
     for name, value in server.settings().items():
         monkeypatch.setenv(f"{ENV_PREFIX}{name}", value)
+    # without a name the driver looks for its caller's in all modules that are loaded: a third of a refresh
+    named = partial(redshift_connector.connect, application_name="ab_pipeline_tests")
+    monkeypatch.setattr(redshift_connector, "connect", named)
     return server
 
 

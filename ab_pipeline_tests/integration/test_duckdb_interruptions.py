@@ -1,4 +1,4 @@
-"""A build that cannot start or does not end: a clear error, the old table whole, and the next build repairs it."""
+"""A build that does not end or cannot start: a clear error, the old table whole, and the next build repairs it."""
 
 from __future__ import annotations
 
@@ -18,37 +18,14 @@ ANALYTICS = ("run", "--select", "analytics_variant_user_daily", "--log-level", "
 MILLION = 1_000_000
 
 
-def test_a_file_that_another_process_has_open_is_named(duckdb_file: DuckDBFile) -> None:
-    add_history(duckdb_file)
-    path = duckdb_file.path
-    hold = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        holder.stdout.readline()
-        try:
-            with pytest.raises(DbtError, match=f"(?s)Could not set lock on file.*{path}.*PID {holder.pid}"):
-                duckdb_file.refresh()
-        finally:
-            holder.kill()
-    duckdb_file.refresh()
-    assert is_as_mandated(duckdb_file)
-
-
-def test_a_file_that_is_not_a_duckdb_file_is_named_and_left_as_it_is(duckdb_file: DuckDBFile) -> None:
-    duckdb_file.path.write_text("not a database" * 1000)
-    with pytest.raises(DbtError, match=f"{duckdb_file.path}.*not a valid DuckDB database file"):
-        duckdb_file.refresh()
-    assert duckdb_file.path.read_text().startswith("not a database")
-
-
 @pytest.fixture
 def large_history(duckdb_file: DuckDBFile) -> DuckDBFile:
-    """Built from a few million events, so that a build takes long enough to be hit in the middle."""
+    """Built from a million events, so that a build takes long enough to be hit in the middle."""
     duckdb_file.execute(
         f"""
         insert into raw_data.user_event
         select i % 20011, timestamp '2025-01-01' + to_minutes(i % 14400), i % 97, i % 3 = 0, i % 5 = 0, i % 700
-        from range({3 * MILLION}) as events(i)
+        from range({MILLION}) as events(i)
         """
     )
     duckdb_file.execute("insert into raw_data.user_variant select i, 'v' || i % 4, null from range(20011) as users(i)")
@@ -97,6 +74,29 @@ def test_a_full_disk_fails_the_build_and_the_next_repairs_it(large_history: Duck
     large_history.refresh(full=True)
     with large_history.connect() as connection:
         assert num_of_differences(connection, BUILT_TABLE, MANDATED_SELECT) == 0
+
+
+def test_a_file_that_another_process_has_open_is_named(duckdb_file: DuckDBFile) -> None:
+    add_history(duckdb_file)
+    path = duckdb_file.path
+    hold = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        try:
+            with pytest.raises(DbtError, match=f"(?s)Could not set lock on file.*{path}.*PID {holder.pid}"):
+                duckdb_file.refresh()
+        finally:
+            holder.kill()
+    duckdb_file.refresh()
+    assert is_as_mandated(duckdb_file)
+
+
+def test_a_file_that_is_not_a_duckdb_file_is_named_and_left_as_it_is(duckdb_file: DuckDBFile) -> None:
+    duckdb_file.path.write_text("not a database" * 1000)
+    with pytest.raises(DbtError, match=f"{duckdb_file.path}.*not a valid DuckDB database file"):
+        duckdb_file.refresh()
+    assert duckdb_file.path.read_text().startswith("not a database")
 
 
 def seconds_in_analytics(warehouse: DuckDBFile, arguments: tuple[str, ...]) -> float:

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that start Dagster, on either target: a small sample, and the same sample built once."""
+"""Fixtures of the tests that start Dagster, on either target: a small sample, and the same sample built."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.warehouse.duckdb import DuckDBSession
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 from ab_pipeline_tests.integration.running_dagster.project import (
-    ALL_DAYS,
     LAST_DAY,
-    LAYERS,
     DagsterProject,
     new_project,
 )
@@ -26,7 +24,7 @@ SAMPLE = SampleSpec(users=100, days=3, events_per_day=200, end_date=date.fromiso
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Dagster recorded of what is built once."""
+    """Of what Dagster builds once for several tests."""
     return tmp_path_factory.mktemp("homes")
 
 
@@ -38,17 +36,10 @@ def fresh(warehouse: DbtWarehouse, tmp_path: Path) -> DagsterProject:
 
 
 @pytest.fixture
-def first_build(warehouse: DbtWarehouse, homes: Path) -> DagsterProject:
-    """Everything built over all days by one command, which Dagster's memory has."""
-    home = homes / f"first_{warehouse.target}"
-    warehouse.restore("built_sample", lambda warehouse: build_sample(warehouse, home))
-    return DagsterProject(warehouse, home)
-
-
-@pytest.fixture
-def built(first_build: DagsterProject, tmp_path: Path) -> DagsterProject:
-    """All days built; Dagster's own memory is empty."""
-    return new_project(first_build.warehouse, tmp_path / "home")
+def built(warehouse: DbtWarehouse, tmp_path: Path) -> DagsterProject:
+    """All days built, by dbt: Dagster remembers nothing of it."""
+    warehouse.restore("built_sample", build_sample)
+    return new_project(warehouse, tmp_path / "home")
 
 
 def add_sample(warehouse: DbtWarehouse) -> None:
@@ -60,6 +51,7 @@ def add_sample(warehouse: DbtWarehouse) -> None:
             session.insert(table.relation, columns, rows)
 
 
-def build_sample(warehouse: DbtWarehouse, home: Path) -> None:
+def build_sample(warehouse: DbtWarehouse) -> None:
     add_sample(warehouse)
-    new_project(warehouse, home).materialize(LAYERS, ALL_DAYS)
+    warehouse.dbt("seed")
+    warehouse.refresh(full=True)

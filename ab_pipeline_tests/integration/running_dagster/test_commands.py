@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from dagster import DagsterEventType, DagsterRunStatus, TableColumnLineage
 
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
+from ab_pipeline_tests.integration.running_dagster.conftest import add_sample
 from ab_pipeline_tests.integration.running_dagster.project import (
     ALL_DAYS,
     DAILY,
     DIMENSIONS,
     FIRST_DAY,
     LAST_DAY,
+    LAYERS,
     REGISTRY,
     SECOND_DAY,
     DagsterProject,
     days_of,
+    new_project,
 )
 
 MODULE = ("-m", "ab_pipeline.definitions")
@@ -69,6 +76,19 @@ def days_that_are_stale(project: DagsterProject) -> set[str]:
         " select day from (select * from raw except select * from built) as stale"
     )
     return {str(day) for (day,) in rows}
+
+
+@pytest.fixture
+def first_build(warehouse: DbtWarehouse, homes: Path) -> DagsterProject:
+    """Everything built over all days by one command: once for each target."""
+    home = homes / f"first_{warehouse.target}"
+
+    def build(warehouse: DbtWarehouse) -> None:
+        add_sample(warehouse)
+        new_project(warehouse, home).materialize(LAYERS, ALL_DAYS)
+
+    warehouse.restore("first_build", build)
+    return DagsterProject(warehouse, home)
 
 
 def test_a_range_of_days_builds_and_tests_everything_in_one_run(first_build: DagsterProject) -> None:

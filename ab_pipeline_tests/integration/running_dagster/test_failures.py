@@ -35,9 +35,9 @@ from ab_pipeline.definitions import defs
 
 
 @pytest.fixture
-def broken(first_build: DagsterProject, homes: Path) -> tuple[DagsterProject, str]:
+def broken(built: DagsterProject, homes: Path) -> tuple[DagsterProject, str]:
     """A run of a project with two bugs, and its output: once for each target."""
-    warehouse = first_build.warehouse
+    warehouse = built.warehouse
     folder = homes / f"broken_{warehouse.target}"
     if not warehouse.has_copy("broken"):
         run_broken(warehouse, folder)

@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any, cast
 
-from dagster import AssetCheckKey, AssetKey, DagsterEventType, DagsterInstance, PartitionsDefinition
+from dagster import AssetCheckKey, DagsterEventType, DagsterInstance, PartitionsDefinition
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from ab_pipeline_tests.maintenance.cleanup.pipeline import DEFINITIONS
@@ -22,9 +23,14 @@ def what_dagster_believes(instance: DagsterInstance) -> dict[str, Any]:
     """By question, the answer; the cache of partition status is wiped first."""
     graph = DEFINITIONS.resolve_asset_graph()
     keys, checks = sorted(graph.materializable_asset_keys), sorted(graph.asset_check_keys)
+    for key in keys:
+        instance.event_log_storage.wipe_asset_cached_status(key)
+    records = {record.asset_entry.asset_key: record for record in instance.get_asset_records(keys)}
     return {
-        "assets": {key: _asset(instance, key, graph.get(key).partitions_def) for key in keys},
+        "assets": {key: _asset(instance, records[key], graph.get(key).partitions_def) for key in keys},
         "checks": {check: _check(instance, check) for check in checks},
+        "check summaries": instance.event_log_storage.get_asset_check_summary_records(checks),
+        "partitions of checks": instance.event_log_storage.get_asset_check_partition_info(checks),
         "instigators": sorted(instance.all_instigator_state(), key=lambda state: state.instigator_name),
         "last ticks": _last_ticks(instance),
         "backfills": instance.get_backfills(),
@@ -32,10 +38,8 @@ def what_dagster_believes(instance: DagsterInstance) -> dict[str, Any]:
     }
 
 
-def _asset(instance: DagsterInstance, key: AssetKey, partitions: PartitionsDefinition | None) -> dict[str, Any]:
-    storage = instance.event_log_storage
-    storage.wipe_asset_cached_status(key)
-    [record] = instance.get_asset_records([key])
+def _asset(instance: DagsterInstance, record: AssetRecord, partitions: PartitionsDefinition | None) -> dict[str, Any]:
+    storage, key = instance.event_log_storage, record.asset_entry.asset_key
     answers: dict[str, Any] = {
         "last materialization": record.asset_entry.last_materialization_record,
         "last run": record.asset_entry.last_run_id,
@@ -68,8 +72,6 @@ def _check(instance: DagsterInstance, check: AssetCheckKey) -> dict[str, Any]:
         "latest": latest,
         "status": asyncio.run(latest.resolve_status(context)),
         "is of the latest": asyncio.run(latest.targets_latest_materialization(context)),
-        "summary": storage.get_asset_check_summary_records([check]),
-        "partitions": storage.get_asset_check_partition_info([check]),
     }
 
 
