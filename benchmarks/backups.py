@@ -48,23 +48,23 @@ def kill_each(folder: Path, kills: int) -> Iterator[str]:
     logging.disable()
     dice = random.Random()
     with _victims(folder) as (sqlite, postgres, empty):
-        for victim in (sqlite, postgres):
+        for storage, victim in (("SQLite", sqlite), ("PostgreSQL", postgres)):
             for _ in range(kills):
                 kill_a_backup(victim, dice)
-            yield f"{kills} backups of {victim.destination.storage}"
+            yield f"{kills} backups of {storage}"
             names = [victim.back_up(_silent)]
             victim.change()
             names.append(victim.back_up(_silent))
             for _ in range(kills):
                 kill_a_restore(victim, names, dice)
-            yield f"{kills} restores of {victim.destination.storage}"
+            yield f"{kills} restores of {storage}"
         source, target = SqliteStorage.below(sqlite.home), postgres_storage(empty)
         migrate(source, target, _silent)
         expected = without_times(contents_of(target))
         for _ in range(kills):
             empty_database(empty)
             kill_a_migration(source, target, expected, dice, kills=1)
-        yield f"{kills} migrations"
+        yield f"{kills} migrations from SQLite to PostgreSQL"
 
 
 @contextmanager

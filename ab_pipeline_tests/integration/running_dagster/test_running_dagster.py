@@ -15,7 +15,6 @@ import pytest
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
 from ab_pipeline.settings import PROJECT_ROOT
-from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 from ab_pipeline_tests.integration.running_dagster.project import (
     BIN,
     DAILY,
@@ -96,7 +95,6 @@ def until_ended(status: Callable[[], str]) -> str:
     return now
 
 
-@duckdb_only
 def test_a_running_dagster(fresh: DagsterProject, client: DagsterGraphQLClient) -> None:
     """One story, since starting it takes longer than all that happens in it."""
     days = (FIRST_DAY, SECOND_DAY, LAST_DAY)
