@@ -6,7 +6,7 @@ AXE := .browser/node_modules/axe-core/axe.min.js
 # of deploy/, where Dagster runs: its commands let a .env in their own folder win over the environment
 QUIET := --config quiet.yaml
 # one more than there are processors: a test often waits for a process that it started
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help install demo dev test browser lint bench soak lock clean
 

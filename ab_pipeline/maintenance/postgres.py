@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from ab_pipeline.maintenance.storage import PostgresStorage, StorageError
@@ -16,17 +16,17 @@ def connected(storage: PostgresStorage, **options: Any) -> Iterator[Any]:
     Raises:
         StorageError: the server refuses, or ends the connection.
     """
-    import psycopg2
+    with _opened(storage, **options) as connection, connection:
+        yield connection
 
-    try:
-        connection = psycopg2.connect(storage.url, connect_timeout=10, **options)
-        try:
-            with connection:
-                yield connection
-        finally:
-            connection.close()
-    except psycopg2.Error as error:
-        raise StorageError(f"{storage}: {' '.join(str(error).split())}") from error
+
+@contextmanager
+def session(storage: PostgresStorage, **options: Any) -> Iterator[Any]:
+    """A cursor in autocommit, on a connection of its own. Raises StorageError as `connected` does."""
+    with _opened(storage, **options) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
 
 
 @contextmanager
@@ -41,18 +41,12 @@ def administration(storage: PostgresStorage) -> Iterator[Any]:
 
 
 @contextmanager
-def session(storage: PostgresStorage, **options: Any) -> Iterator[Any]:
-    """A cursor in autocommit, on a connection of its own. Raises StorageError as `connected` does."""
+def _opened(storage: PostgresStorage, **options: Any) -> Iterator[Any]:
     import psycopg2
 
     try:
-        connection = psycopg2.connect(storage.url, connect_timeout=10, **options)
-        try:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+        with closing(psycopg2.connect(storage.url, connect_timeout=10, **options)) as connection:
+            yield connection
     except psycopg2.Error as error:
         raise StorageError(f"{storage}: {' '.join(str(error).split())}") from error
 

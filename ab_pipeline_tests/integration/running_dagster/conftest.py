@@ -24,7 +24,7 @@ SAMPLE = SampleSpec(users=100, days=3, events_per_day=200, end_date=date.fromiso
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of what Dagster builds once for several tests."""
+    """The homes of those Dagsters that build once for several tests."""
     return tmp_path_factory.mktemp("homes")
 
 
