@@ -39,9 +39,15 @@ DEPENDENCIES = {
     "dim_experiment": {"experiments", "dim_experiment_variant", "dim_user_variant", "analytics_variant_user_daily"},
     "dim_experiment_variant": {"experiment_variants", "dim_user_variant"},
     "experiment_units": {"dim_experiment", "dim_experiment_variant", "dim_user", "analytics_variant_user_daily"},
-    "experiment_daily_sums": {"dim_experiment", "experiment_units", "analytics_variant_user_daily"},
+    "experiment_daily_sums": {
+        "dim_experiment",
+        "dim_experiment_variant",
+        "experiment_units",
+        "analytics_variant_user_daily",
+    },
     "experiment_capped_sums": {
         "dim_experiment",
+        "dim_experiment_variant",
         "experiment_units",
         "experiment_daily_sums",
         "analytics_variant_user_daily",

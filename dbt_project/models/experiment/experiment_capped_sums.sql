@@ -11,9 +11,19 @@ with metrics as (
     select
         metric_id,
         numerator,
-        cap as quantile
+        cap as quantile,
+        cast(row_number() over (order by metric_id asc) as integer) as metric_no
     from {{ ref('metrics') }}
     where cap is not null
+
+),
+
+variants as (
+
+    select
+        variant_id,
+        cast(row_number() over (order by variant_id asc) as integer) as variant_no
+    from {{ ref('dim_experiment_variant') }}
 
 ),
 
@@ -45,6 +55,8 @@ units as (
     select
         units.*,
         first_days.from_day,
+        variants.variant_no,
+        metrics.metric_no,
         metrics.metric_id,
         metrics.quantile,
         metrics.numerator,
@@ -52,6 +64,7 @@ units as (
         {{ sum_of('metrics.numerator', 'units.pre_') }} as pre_total
     from {{ ref('experiment_units') }} as units
     inner join first_days on units.experiment_id = first_days.experiment_id
+    inner join variants on units.variant_id = variants.variant_id
     cross join metrics
     where units.exclusion is null and units.first_day <= units.last_day
 
@@ -66,9 +79,9 @@ user_days as (
 totals_of_days as (
 
     select
-        units.experiment_id,
-        units.metric_id,
         units.user_id,
+        units.variant_no,
+        units.metric_no,
         user_days.datestamp,
         cast(
             case units.numerator
@@ -91,18 +104,58 @@ totals_of_days as (
 not_always_zero as (
 
     select
-        experiment_id,
-        metric_id,
-        user_id
+        user_id,
+        variant_no,
+        metric_no
     from units
     where total <> 0 or pre_total <> 0
     union distinct
     select
-        experiment_id,
-        metric_id,
-        user_id
+        user_id,
+        variant_no,
+        metric_no
     from totals_of_days
     where total_of_day <> 0
+
+),
+
+counted_days as (
+
+    select
+        units.user_id,
+        units.variant_no,
+        units.metric_no,
+        days.datestamp
+    from units
+    inner join not_always_zero
+        on
+            units.user_id = not_always_zero.user_id
+            and units.variant_no = not_always_zero.variant_no
+            and units.metric_no = not_always_zero.metric_no
+    inner join days on units.experiment_id = days.experiment_id and units.first_day <= days.datestamp
+
+),
+
+-- what comes after each day. What describes the user is joined later, since a window sorts all that it is given.
+remaining as (
+
+    select
+        counted_days.user_id,
+        counted_days.variant_no,
+        counted_days.metric_no,
+        counted_days.datestamp,
+        coalesce(sum(totals_of_days.total_of_day) over (
+            partition by counted_days.user_id, counted_days.variant_no, counted_days.metric_no
+            order by counted_days.datestamp desc
+            rows between unbounded preceding and 1 preceding
+        ), 0) as remaining_total
+    from counted_days
+    left join totals_of_days
+        on
+            counted_days.user_id = totals_of_days.user_id
+            and counted_days.variant_no = totals_of_days.variant_no
+            and counted_days.metric_no = totals_of_days.metric_no
+            and counted_days.datestamp = totals_of_days.datestamp
 
 ),
 
@@ -117,24 +170,14 @@ totals as (
         units.activity,
         units.quantile,
         units.pre_total,
-        days.datestamp,
-        units.total - coalesce(sum(totals_of_days.total_of_day) over (
-            partition by units.experiment_id, units.metric_id, units.user_id order by days.datestamp desc
-            rows between unbounded preceding and 1 preceding
-        ), 0) as total
-    from units
-    inner join not_always_zero
+        remaining.datestamp,
+        units.total - remaining.remaining_total as total
+    from remaining
+    inner join units
         on
-            units.experiment_id = not_always_zero.experiment_id
-            and units.metric_id = not_always_zero.metric_id
-            and units.user_id = not_always_zero.user_id
-    inner join days on units.experiment_id = days.experiment_id and units.first_day <= days.datestamp
-    left join totals_of_days
-        on
-            units.experiment_id = totals_of_days.experiment_id
-            and units.metric_id = totals_of_days.metric_id
-            and units.user_id = totals_of_days.user_id
-            and days.datestamp = totals_of_days.datestamp
+            remaining.user_id = units.user_id
+            and remaining.variant_no = units.variant_no
+            and remaining.metric_no = units.metric_no
 
 ),
 

@@ -8,82 +8,115 @@
 
 {%- set cell = ['experiment_id', 'variant_id', 'age', 'gender', 'activity'] %}
 
-with units as (
+with experiments as (
+
+    select * from {{ ref('dim_experiment') }}
+
+),
+
+-- those whose days are read, from the first that is not there: the number is what the window is partitioned by
+variants as (
 
     select
-        every_unit.*,
+        every_variant.variant_id,
+        cast(row_number() over (order by every_variant.variant_id asc) as integer) as variant_no,
         {% if is_incremental() -%}
-        stale_experiment.from_day
+        greatest(stale_experiment.from_day, experiments.start_date) as from_day,
         {%- else -%}
-        every_unit.first_day as from_day
+        experiments.start_date as from_day,
         {%- endif %}
-    from {{ ref('experiment_units') }} as every_unit
+        experiments.last_day
+    from {{ ref('dim_experiment_variant') }} as every_variant
+    inner join experiments on every_variant.experiment_id = experiments.experiment_id
     {% if is_incremental() -%}
-    inner join stale_experiment on every_unit.experiment_id = stale_experiment.experiment_id
+    inner join stale_experiment on every_variant.experiment_id = stale_experiment.experiment_id
     {%- endif %}
-    where every_unit.exclusion is null and every_unit.first_day <= every_unit.last_day
 
 ),
 
 oldest as (
 
-    select min(greatest(from_day, first_day)) as datestamp from units
+    select min(from_day) as datestamp from variants
+
+),
+
+units as (
+
+    select
+        every_unit.*,
+        variants.variant_no,
+        variants.from_day
+    from {{ ref('experiment_units') }} as every_unit
+    inner join variants on every_unit.variant_id = variants.variant_id
+    where every_unit.exclusion is null and every_unit.first_day <= every_unit.last_day
 
 ),
 
 user_days as (
 
-    select * from {{ ref('analytics_variant_user_daily') }}
+    select
+        every_day.*,
+        variants.variant_no,
+        variants.from_day < variants.last_day as has_later_days
+    from {{ ref('analytics_variant_user_daily') }} as every_day
+    inner join variants on every_day.variant_id = variants.variant_id
+    where
+        every_day.datestamp >= variants.from_day
+        and every_day.datestamp <= variants.last_day
+        -- so that days that nobody asks for are not joined
+        and every_day.datestamp >= (select oldest.datestamp from oldest)
 
 ),
 
-unit_days as (
+-- each day with what came from it to the last one: on the newest day alone that takes no window. What describes the
+-- user is joined later, since a window sorts all that it is given.
+remaining as (
 
     select
-        units.*,
+        user_id,
+        variant_no,
         {% for measure in measures() -%}
-        cast(coalesce({{ once('user_days.', measure, 'units.') }}, 0) as bigint) as {{ measure }}_of_day,
+        {{ measure }},
+        {{ measure }} as remaining_{{ measure }},
         {% endfor -%}
-        user_days.datestamp
+        datestamp
     from user_days
-    inner join units on user_days.user_id = units.user_id and user_days.variant_id = units.variant_id
-    where
-        user_days.datestamp >= units.first_day
-        and user_days.datestamp >= units.from_day
-        and user_days.datestamp <= units.last_day
-        and user_days.datestamp >= (select oldest.datestamp from oldest)
+    where not has_later_days
+    union all
+    select
+        user_id,
+        variant_no,
+        {% for measure in measures() -%}
+        {{ measure }},
+        sum({{ measure }}) over (
+            partition by user_id, variant_no order by datestamp desc
+            rows between unbounded preceding and current row
+        ) as remaining_{{ measure }},
+        {% endfor -%}
+        datestamp
+    from user_days
+    where has_later_days
 
 ),
 
--- from the total of all days back to that of the morning before each: on the newest day alone that takes no window
+-- from the total of all days back to that of the morning before each
 steps as (
 
     select
-        {{ cell | join(', ') }},
-        {% for measure in measures() -%}
-        cast({{ measure }} - {{ measure }}_of_day as decimal(18, 0)) as before_{{ measure }},
-        cast({{ measure }}_of_day as decimal(18, 0)) as {{ measure }}_of_day,
-        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
+        {% for name in cell -%}
+        units.{{ name }},
         {% endfor -%}
-        datestamp
-    from unit_days
-    where from_day >= last_day
-    union all
-    select
-        {{ cell | join(', ') }},
         {% for measure in measures() -%}
         cast(
-            {{ measure }} - sum({{ measure }}_of_day) over (
-                partition by user_id, experiment_id order by datestamp desc
-                rows between unbounded preceding and current row
-            ) as decimal(18, 0)
+            units.{{ measure }} - coalesce({{ once('remaining.remaining_', measure, 'units.') }}, 0) as decimal(18, 0)
         ) as before_{{ measure }},
-        cast({{ measure }}_of_day as decimal(18, 0)) as {{ measure }}_of_day,
-        cast(pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
+        cast(coalesce({{ once('remaining.', measure, 'units.') }}, 0) as decimal(18, 0)) as {{ measure }}_of_day,
+        cast(units.pre_{{ measure }} as decimal(18, 0)) as pre_{{ measure }},
         {% endfor -%}
-        datestamp
-    from unit_days
-    where from_day < last_day
+        remaining.datestamp
+    from remaining
+    inner join units on remaining.user_id = units.user_id and remaining.variant_no = units.variant_no
+    where remaining.datestamp >= units.first_day
 
 ),
 

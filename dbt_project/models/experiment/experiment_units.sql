@@ -54,11 +54,12 @@ assigned as (
 in_several_variants as (
 
     select
-        experiment_id,
-        user_id,
+        variants.experiment_id,
+        users.user_id,
         count(*) as num_of_variants
-    from assigned
-    group by experiment_id, user_id
+    from users
+    inner join variants on users.variant_id = variants.variant_id
+    group by variants.experiment_id, users.user_id
     having count(*) > 1
 
 ),
@@ -114,7 +115,6 @@ units as (
 unread as (
 
     select
-        experiment_id,
         variant_id,
         user_id,
         first_day,
@@ -134,7 +134,6 @@ oldest as (
 totals as (
 
     select
-        unread.experiment_id,
         unread.variant_id,
         unread.user_id,
         {% for measure in measures() -%}
@@ -151,7 +150,7 @@ totals as (
         and user_days.datestamp <= unread.last_day
         -- so that days that nobody asks for are not joined
         and user_days.datestamp >= (select oldest.datestamp from oldest)
-    group by unread.experiment_id, unread.variant_id, unread.user_id
+    group by unread.variant_id, unread.user_id
 
 ),
 
@@ -192,10 +191,7 @@ final as (
     left join in_several_variants
         on units.experiment_id = in_several_variants.experiment_id and units.user_id = in_several_variants.user_id
     left join totals
-        on
-            units.experiment_id = totals.experiment_id
-            and units.variant_id = totals.variant_id
-            and units.user_id = totals.user_id
+        on units.variant_id = totals.variant_id and units.user_id = totals.user_id
 
 )
 
