@@ -170,6 +170,8 @@ def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Coun
             from {BUILT_SCHEMA}.experiment_daily_sums
         ) as sides
         where {of_experiments}
+            -- such a day has the rows of another build than its events
+            and datestamp not in (select datestamp from {BUILT_SCHEMA}.rolled_back_day)
         group by experiment_id, datestamp
         """,
         list(experiment_ids),

@@ -7,6 +7,7 @@ project, in part, in the wrong order or failing half-way, and works the sums out
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
+from ab_pipeline.readouts.sums import counts_of
+from ab_pipeline.rollback import RollbackError, diff, roll_back
 from ab_pipeline_tests.dbt_warehouse import DbtError, DbtWarehouse, days
 from ab_pipeline_tests.experiment_reference import built_statistics, expected_statistics
 from ab_pipeline_tests.integration.how_long import HowLong, how_long
-from ab_pipeline_tests.integration.raw_changes import DAYS, RawChanges, moments, positions
+from ab_pipeline_tests.integration.raw_changes import DAYS, RawChanges, midnight, moments, positions
 
 A_DAY = timedelta(days=1)
 EXPERIMENTS = "group:experiments"
@@ -38,6 +41,7 @@ select metric_id, kind, numerator, denominator, cast(cap as double precision) as
 ) as metrics(metric_id, kind, numerator, denominator, cap);
 """
 
+REFUSED = "which is itself older than what it is made of"
 windows = st.sampled_from([(start, end + A_DAY) for start in DAYS for end in DAYS if start <= end])
 
 
@@ -82,6 +86,12 @@ class Experiments(RawChanges):
                 "insert into analytics.experiment_variants values ('checkout', 'checkout_new', false, 1)"
             )
 
+    @precondition(lambda self: self.is_built)
+    @rule(day=st.sampled_from(DAYS))
+    def a_day_is_rolled_back(self, day: date) -> None:
+        with self.warehouse.session() as session, suppress(RollbackError):
+            roll_back(session, diff(session, day, day))
+
     # Builds
 
     @rule(window=windows)
@@ -96,6 +106,15 @@ class Experiments(RawChanges):
     @rule()
     def only_the_experiments_are_refreshed(self) -> None:
         self.build(select=EXPERIMENTS)
+
+    @precondition(lambda self: self.is_built)
+    @rule(model=st.sampled_from(("dim_experiment", *INCREMENTAL)))
+    def one_of_their_models_is_built_alone(self, model: str) -> None:
+        try:
+            self.warehouse.refresh(select=model, experiments=True)
+        except DbtError as error:
+            if REFUSED not in str(error):
+                raise
 
     @precondition(lambda self: self.is_built)
     @rule(model=st.sampled_from(INCREMENTAL), window=windows)
@@ -116,15 +135,11 @@ class Experiments(RawChanges):
     def check(self) -> None:
         with self.warehouse.connect() as connection:
             assert built_statistics(connection) == expected_statistics(connection)
+            sums = "select datestamp, sum(num_of_items), sum(num_of_purchases), sum(revenue) from analytics"
+            settled = "datestamp not in (select datestamp from analytics.rolled_back_day) group by 1 order by 1"
             assert (
-                connection.execute(
-                    "select datestamp, sum(num_of_items), sum(num_of_purchases), sum(revenue)"
-                    " from analytics.experiment_reconciliation group by 1 order by 1"
-                ).fetchall()
-                == connection.execute(
-                    "select datestamp, sum(num_of_items), sum(num_of_purchases), sum(revenue)"
-                    " from analytics.experiment_daily_sums where active_users > 0 group by 1 order by 1"
-                ).fetchall()
+                connection.execute(f"{sums}.experiment_reconciliation where {settled}").fetchall()
+                == connection.execute(f"{sums}.experiment_daily_sums where active_users > 0 and {settled}").fetchall()
             )
 
     def rows(self, table: str) -> Counter[tuple[Any, ...]]:
@@ -151,3 +166,44 @@ def state_machine(warehouse: DbtWarehouse) -> type[Experiments]:
 def test_the_sums_are_those_of_the_daily_table(state_machine: type[Experiments], warehouse: DbtWarehouse) -> None:
     looked_for = how_long(warehouse.target, local=HowLong(3, 10), redshift=HowLong(1, 6), thorough=HowLong(100, 40))
     run_state_machine_as_test(state_machine, settings=looked_for)
+
+
+def test_sums_are_not_made_of_older_units(warehouse: DbtWarehouse) -> None:
+    experiments = Experiments(warehouse)
+    experiments.build()
+    experiments.events_arrive([(1, midnight(DAYS[1]), 9, 1, 1, 400)])
+    experiments.all_but_the_experiments_is_refreshed((DAYS[0], DAYS[-1] + A_DAY))
+    units, *sums = INCREMENTAL
+    for model in sums:
+        with pytest.raises(DbtError, match=f"{model} is made of {units}, {REFUSED}"):
+            warehouse.refresh(select=model, experiments=True)
+
+    warehouse.refresh(select=units, experiments=True)
+    with pytest.raises(DbtError, match=f"experiment_capped_sums is made of experiment_daily_sums, {REFUSED}"):
+        warehouse.refresh(select="experiment_capped_sums", experiments=True)
+
+    experiments.build(select=EXPERIMENTS)
+
+
+def test_sums_follow_a_rollback_of_the_daily_table(warehouse: DbtWarehouse) -> None:
+    experiments = Experiments(warehouse)
+    experiments.build()
+    before = built_statistics_of(warehouse)
+    experiments.events_arrive([(1, midnight(DAYS[1]), 9, 1, 1, 400)])
+    experiments.build(days(DAYS[1], DAYS[1] + A_DAY))
+    assert built_statistics_of(warehouse) != before
+
+    with warehouse.session() as session:
+        roll_back(session, diff(session, DAYS[1], DAYS[1]))
+    experiments.build(select=EXPERIMENTS)
+    assert built_statistics_of(warehouse) == before
+    # its events are those of the build that was taken back
+    with warehouse.session() as session:
+        counted = counts_of(session, ["checkout"])["checkout"].sums
+    assert {row.day for row in counted} == set(DAYS[1:3]) - {DAYS[1]}
+    assert all(row.raw == row.units for row in counted)
+
+
+def built_statistics_of(warehouse: DbtWarehouse) -> dict[Any, Any]:
+    with warehouse.connect() as connection:
+        return dict(built_statistics(connection))

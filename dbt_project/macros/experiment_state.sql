@@ -9,7 +9,7 @@
 -#}
 
 {#- As a hook before the model it also opens the transaction. Its result is the temporary table stale_experiment. -#}
-{% macro find_stale_experiments(units=none, caps=none) %}
+{% macro find_stale_experiments(units=none, caps=none, sums=none) %}
     {%- set built = build_state('built_' ~ this.identifier) -%}
     {%- set built_days = build_state('built_' ~ this.identifier ~ '_day') -%}
     {% if not keeps_experiments() %}
@@ -20,13 +20,38 @@
         experiment_id varchar(64), definition varchar(1024), last_day date, signature varchar(64)
     ) {{ table_attributes('all') }};
     create table if not exists {{ built_days }} (
-        datestamp date, build varchar(64)
+        datestamp date, build varchar(80)
     ) {{ table_attributes('all', 'datestamp') }};
+    {% if execute and units is not none -%}
+        {%- do _refuse_older(units, none, none) -%}
+        {%- if sums is not none -%}{%- do _refuse_older(sums, units, none) -%}{%- endif -%}
+    {%- endif %}
     drop table if exists stale_experiment;
     create temporary table stale_experiment {{ table_attributes('all') }} as
+    {{ _stale_experiments(this, units, caps) }}
+{% endmacro %}
+
+
+{#-
+  A model that is built alone, after the daily table and without what it is made of, would take the days as read: what
+  it was made of comes later, and nothing would tell it so.
+-#}
+{% macro _refuse_older(model, units, caps) %}
+    {%- if run_query(_stale_experiments(model, units, caps) ~ ' limit 1').rows | length > 0 -%}
+        {%- do exceptions.raise_compiler_error(
+            this.identifier ~ " is made of " ~ model.identifier ~ ", which is itself older than what it is made of."
+            ~ " Nothing was changed. Build them together: --select group:experiments."
+        ) -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- Each experiment whose rows of a model are not those of what is there now, with the first day that differs. -#}
+{% macro _stale_experiments(model, units, caps) %}
+    {%- set built = build_state('built_' ~ model.identifier) -%}
     with
     now_there as ({{ _builds_of_days() }}),
-    then_there as (select datestamp, build from {{ built_days }}),
+    then_there as (select datestamp, build from {{ build_state('built_' ~ model.identifier ~ '_day') }}),
     differences as ({{ rows_that_differ('now_there', 'then_there') }}),
     changed_days as (select distinct datestamp from differences),
     experiments as ({{ _definitions(caps) }}),

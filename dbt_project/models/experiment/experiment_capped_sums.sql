@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_stale',
     on_schema_change='fail',
-    pre_hook="{{ find_stale_experiments(ref('experiment_units'), caps=ref('metrics')) }}",
+    pre_hook="{{ find_stale_experiments(ref('experiment_units'), caps=ref('metrics'), sums=ref('experiment_daily_sums')) }}",
     post_hook="{{ record_experiments(ref('experiment_units'), caps=ref('metrics')) }}",
 ) }}
 

@@ -71,7 +71,10 @@ kept as (
     select before.*
     from {{ this }} as before
     left join stale_experiment on before.experiment_id = stale_experiment.experiment_id
-    where stale_experiment.from_day is null or stale_experiment.from_day > before.last_day
+    where
+        -- an experiment that has not begun has no state: its pre-period is read each time
+        before.first_day <= before.last_day
+        and (stale_experiment.from_day is null or stale_experiment.from_day > before.last_day)
 
 ),
 
