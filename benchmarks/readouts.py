@@ -60,6 +60,8 @@ class Costs:
     cap: float
     """What a cap on one of the metrics adds: its sums as of every day there is."""
     daily_update_with_cap: float
+    later_daily_update: float
+    """Also with a cap, and twice the history."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class ManyExperiments:
 
     @property
     def registry(self) -> Registry:
-        """Every experiment runs all the days, and two more."""
-        last = FIRST_DAY + dt.timedelta(days=DAYS + 1)
+        """Every experiment runs for longer than there will be days."""
+        last = FIRST_DAY + dt.timedelta(days=3 * DAYS)
         return Registry(
             tuple(
                 Experiment(f"e{n}", f"e{n}", "h", "o", FIRST_DAY, last, 0, 1.0, _arms(n)) for n in range(EXPERIMENTS)
@@ -245,4 +247,8 @@ def costs(folder: Path) -> Costs:
     warehouse.cap("mean_revenue")
     cap = warehouse.build()
     warehouse.add_days(DAYS + 1, DAYS + 2)
-    return Costs(bare, same_sums, first_build, daily_update, python, cap, warehouse.build())
+    with_cap = warehouse.build()
+    warehouse.add_days(DAYS + 2, 2 * DAYS)
+    warehouse.build()
+    warehouse.add_days(2 * DAYS, 2 * DAYS + 1)
+    return Costs(bare, same_sums, first_build, daily_update, python, cap, with_cap, warehouse.build())

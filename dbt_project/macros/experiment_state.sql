@@ -23,8 +23,8 @@
         datestamp date, build varchar(80)
     ) {{ table_attributes('all', 'datestamp') }};
     {% if execute and units is not none -%}
-        {%- do _refuse_older(units, none, none) -%}
-        {%- if sums is not none -%}{%- do _refuse_older(sums, units, none) -%}{%- endif -%}
+        {%- do _refuse_older(units) -%}
+        {%- if sums is not none -%}{%- do _refuse_older(sums, units) -%}{%- endif -%}
     {%- endif %}
     drop table if exists stale_experiment;
     create temporary table stale_experiment {{ table_attributes('all') }} as
@@ -33,11 +33,11 @@
 
 
 {#-
-  A model that is built alone, after the daily table and without what it is made of, would take the days as read: what
-  it was made of comes later, and nothing would tell it so.
+  A model that is built after the daily table, but without what it is made of, would note the days as read, with the
+  totals of before: what it is made of comes later, and changes no day.
 -#}
-{% macro _refuse_older(model, units, caps) %}
-    {%- if run_query(_stale_experiments(model, units, caps) ~ ' limit 1').rows | length > 0 -%}
+{% macro _refuse_older(model, units=none) %}
+    {%- if run_query(_stale_experiments(model, units) ~ ' limit 1').rows | length > 0 -%}
         {%- do exceptions.raise_compiler_error(
             this.identifier ~ " is made of " ~ model.identifier ~ ", which is itself older than what it is made of."
             ~ " Nothing was changed. Build them together: --select group:experiments."
@@ -47,7 +47,7 @@
 
 
 {#- Each experiment whose rows of a model are not those of what is there now, with the first day that differs. -#}
-{% macro _stale_experiments(model, units, caps) %}
+{% macro _stale_experiments(model, units, caps=none) %}
     {%- set built = build_state('built_' ~ model.identifier) -%}
     with
     now_there as ({{ _builds_of_days() }}),
