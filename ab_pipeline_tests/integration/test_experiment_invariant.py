@@ -185,6 +185,17 @@ def test_sums_are_not_made_of_older_units(warehouse: DbtWarehouse) -> None:
     experiments.build(select=EXPERIMENTS)
 
 
+def test_sums_of_a_day_do_not_show_that_there_was_a_later_one(warehouse: DbtWarehouse) -> None:
+    experiments = Experiments(warehouse)
+    before, first, last, _ = DAYS
+    experiments.a_day_is_emptied(before)
+    experiments.a_day_is_emptied(first)
+    experiments.build()
+    experiments.a_day_is_emptied(last)
+    experiments.build()
+    experiments.teardown()
+
+
 def test_sums_follow_a_rollback_of_the_daily_table(warehouse: DbtWarehouse) -> None:
     experiments = Experiments(warehouse)
     experiments.build()

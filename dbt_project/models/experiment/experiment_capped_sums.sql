@@ -100,7 +100,7 @@ totals_of_days as (
 
 ),
 
--- all others have a total of zero on every day
+-- all others have a total of zero on every day: there are many, and they need no window
 not_always_zero as (
 
     select
@@ -228,6 +228,8 @@ capped as (
             totals.experiment_id = caps.experiment_id
             and totals.metric_id = caps.metric_id
             and totals.datestamp = caps.datestamp
+    -- so that a day does not show what came after it
+    where totals.total <> 0 or totals.pre_total <> 0
 
 ),
 
