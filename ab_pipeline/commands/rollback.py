@@ -63,6 +63,7 @@ def rollback(day: dt.date, last_day: dt.date | None, yes: bool) -> None:
 
     done = retried(roll_back_days, settings.redshift_retries)
     _console.print(f"rolled back: {', '.join(map(str, done))}")
+    _console.print("Verdicts and pages follow with the next refresh.")
 
 
 def _show(days: Sequence[DayDiff]) -> None:

@@ -67,7 +67,7 @@ def test_rollback_shows_the_diff_asks_and_does_it(path: Path) -> None:
     code, output = run("rollback", "2025-01-01", "2025-01-02", answer="y\n")
     assert code == 0
     assert f"2025-01-01: {BUILD}, rows: 1 added" in output
-    assert output.endswith("rolled back: 2025-01-01\n")
+    assert output.endswith("rolled back: 2025-01-01\nVerdicts and pages follow with the next refresh.\n")
     assert daily_rows(path) == BEFORE
     assert f"2025-01-01: {BUILD} was rolled back at 20" in run("diff", "2025-01-01")[1]
 
