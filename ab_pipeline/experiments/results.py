@@ -14,6 +14,7 @@ from ab_pipeline.experiments.multiplicity import benjamini_hochberg, holm
 from ab_pipeline.experiments.result import Method, MetricResult
 from ab_pipeline.experiments.samples import NoNumberError
 from ab_pipeline.experiments.subject import Subject
+from ab_pipeline.experiments.words import METHODS
 
 _NO_USERS = Moments(0, *[0.0] * 14)
 
@@ -112,14 +113,23 @@ def _interaction(name: str, members: Sequence[Subject]) -> MetricResult:
 
 
 def _adjusted(rows: list[MetricResult], roles: Mapping[str, MetricRole]) -> list[MetricResult]:
-    """Holm within a method for all users and the primary metrics; Benjamini and Hochberg in every other family."""
-    families: dict[tuple[bool, str, bool], list[int]] = defaultdict(list)
+    """Holm for all users and the primary metrics, Benjamini and Hochberg in every other family.
+
+    The rows that decide are one family, by whatever method: a ratio and a capped mean are two chances of a false find.
+    """
+    deciding = {(row.metric_id, row.variant_id, row.method) for row in decisive(rows).values()}
+    families: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         of_everybody = row.segment == ALL_USERS
         is_primary = of_everybody and roles[row.metric_id] == MetricRole.PRIMARY
-        family = str(row.method) if of_everybody else str(row.method == Method.INTERACTION)
-        families[of_everybody, family, is_primary].append(index)
-    for (_, _, is_primary), members in families.items():
+        if not of_everybody:
+            family = "interactions" if row.method == Method.INTERACTION else "segments"
+        elif (row.metric_id, row.variant_id, row.method) in deciding:
+            family = "deciding"
+        else:
+            family = METHODS[row.method]
+        families[family, is_primary].append(index)
+    for (_, is_primary), members in families.items():
         adjust = holm if is_primary else benjamini_hochberg
         for index, p_value in zip(members, adjust([rows[index].p_value for index in members]), strict=True):
             rows[index] = replace(rows[index], p_value_adjusted=p_value)

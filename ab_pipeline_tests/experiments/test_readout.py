@@ -18,6 +18,7 @@ from ab_pipeline.experiments.contract import SCHEMA_PATH, to_json
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricKind, MetricRole, Variant
 from ab_pipeline.experiments.evidence import Evidence
 from ab_pipeline.experiments.moments import ALL_USERS, Cell, Moments
+from ab_pipeline.experiments.multiplicity import holm
 from ab_pipeline.experiments.readout import read_out
 from ab_pipeline.experiments.result import Method, MetricResult, Readout, Status, Verdict
 from ab_pipeline.experiments.words import GATES
@@ -187,6 +188,21 @@ def test_the_primary_family_is_adjusted_by_holm_and_everything_else_by_benjamini
     assert b.p_value
     assert (a.p_value_adjusted, b.p_value_adjusted) == pytest.approx((2 * a.p_value, max(b.p_value, 2 * a.p_value)))
     assert (c.p_value_adjusted, d.p_value_adjusted) == pytest.approx((b.p_value, b.p_value))
+
+
+def test_the_rows_that_decide_are_one_family_whatever_their_method() -> None:
+    metrics = [metric("mean"), metric("cut", cap=0.99), metric("ratio", MetricKind.RATIO)]
+    lifts = {"mean": 0.042, "cut": 0.045, "ratio": 0.048}
+    rows = [row for name, lift in lifts.items() for row in cells(spending(lift), name)]
+    readout = read_out(experiment(), metrics, [*rows, *cells(spending(0.045), "cut", is_capped=True)], EVEN, END)
+    mean = row_of(readout, Method.WELCH, "mean")
+    cut = row_of(readout, Method.WINSORIZED, "cut")
+    ratio = row_of(readout, Method.DELTA, "ratio")
+    p_values = [row.p_value for row in (mean, cut, ratio)]
+    assert [row.p_value_adjusted for row in (mean, cut, ratio)] == holm(p_values) != p_values
+    # the mean before it was cut decides nothing
+    uncut = row_of(readout, Method.WELCH, "cut")
+    assert uncut.p_value_adjusted == uncut.p_value
 
 
 def gamma_users(seed: int, n: int = 2_000) -> tuple[np.ndarray, np.ndarray]:
