@@ -1,6 +1,7 @@
 """The dbt project as assets: one dbt process builds whatever a run has selected."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from dagster import AssetExecutionContext, AssetsDefinition, BackfillPolicy, RetryRequested
@@ -50,11 +51,22 @@ def warehouse_assets(
             yield from build.events_with_metadata(metadata_of)
         except DagsterDbtCliRuntimeError as error:
             if not is_passing_failure(error.description or ""):
+                _log_mistakes(context, Path(project.project_dir) / "seeds")
                 raise
             wait = round(wait_before(context.retry_number + 1))
             raise RetryRequested(max_retries=retries, seconds_to_wait=wait) from error
 
     return warehouse
+
+
+def _log_mistakes(context: AssetExecutionContext, registry: Path) -> None:
+    """dbt's tests of the registry name a column; a person needs the file and the row as well."""
+    from ab_pipeline.experiments.registry import RegistryError, read_registry
+
+    try:
+        read_registry(registry)
+    except RegistryError as mistakes:
+        context.log.error("mistakes in %s:\n%s", registry, mistakes)
 
 
 def _selected_window(context: AssetExecutionContext) -> DayWindow | None:

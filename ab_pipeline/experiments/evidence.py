@@ -37,3 +37,5 @@ class Evidence:
     users_without_metadata: int | None
     """None where there is no such thing, as in a single file."""
     reconciliations: tuple[Reconciliation, ...] = ()
+    rolled_back_days: tuple[dt.date, ...] = ()
+    """Not in the reconciliations: such a day has the rows of another build than its events."""

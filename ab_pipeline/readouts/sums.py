@@ -51,6 +51,8 @@ class Counts:
 
     assigned: tuple[AssignedOn, ...]
     sums: tuple[DaySums, ...]
+    rolled_back_days: tuple[dt.date, ...]
+    """Not in the sums."""
 
     def as_of(self, day: dt.date, *, only_all_users: bool = False) -> Evidence:
         """The counts up to the day, included."""
@@ -71,6 +73,7 @@ class Counts:
                 )
                 for measure in _RECONCILED
             ),
+            tuple(rolled_back for rolled_back in self.rolled_back_days if rolled_back <= day),
         )
 
 
@@ -157,6 +160,8 @@ def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Coun
     ):
         assigned[name].append(AssignedOn(variant, segment, day, is_known, int(users), int(unknown), float(several)))
     sums: dict[str, list[DaySums]] = {name: [] for name in experiment_ids}
+    rolled_back = {day for (day,) in session.rows(f"select datestamp from {BUILT_SCHEMA}.rolled_back_day")}
+    left_out: dict[str, set[dt.date]] = {name: set() for name in experiment_ids}
     for name, day, *numbers in session.rows(
         f"""
         select experiment_id, datestamp,
@@ -170,12 +175,15 @@ def counts_of(session: Session, experiment_ids: Sequence[str]) -> dict[str, Coun
             from {BUILT_SCHEMA}.experiment_daily_sums
         ) as sides
         where {of_experiments}
-            -- such a day has the rows of another build than its events
-            and datestamp not in (select datestamp from {BUILT_SCHEMA}.rolled_back_day)
         group by experiment_id, datestamp
         """,
         list(experiment_ids),
     ):
+        if day in rolled_back:
+            left_out[name].add(day)
+            continue
         pairs = zip(_RECONCILED, numbers[::2], numbers[1::2], strict=True)
         sums[name] += [DaySums(day, measure, float(raw), float(units)) for measure, raw, units in pairs]
-    return {name: Counts(tuple(assigned[name]), tuple(sums[name])) for name in experiment_ids}
+    return {
+        name: Counts(tuple(assigned[name]), tuple(sums[name]), tuple(sorted(left_out[name]))) for name in experiment_ids
+    }

@@ -210,9 +210,10 @@ def test_sums_follow_a_rollback_of_the_daily_table(warehouse: DbtWarehouse) -> N
     assert built_statistics_of(warehouse) == before
     # its events are those of the build that was taken back
     with warehouse.session() as session:
-        counted = counts_of(session, ["checkout"])["checkout"].sums
-    assert {row.day for row in counted} == set(DAYS[1:3]) - {DAYS[1]}
-    assert all(row.raw == row.units for row in counted)
+        counts = counts_of(session, ["checkout"])["checkout"]
+    assert counts.rolled_back_days == (DAYS[1],)
+    assert {row.day for row in counts.sums} == {DAYS[2]}
+    assert all(row.raw == row.units for row in counts.sums)
 
 
 def built_statistics_of(warehouse: DbtWarehouse) -> dict[Any, Any]:

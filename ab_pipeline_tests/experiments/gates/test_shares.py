@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from ab_pipeline.experiments.evidence import Reconciliation
@@ -50,3 +52,9 @@ def test_only_what_does_not_add_up_is_told() -> None:
     assert reconciles(sums).detail == "revenue: raw 1,234, units 1,000"
     assert reconciles(sums[:1]).detail == "events: raw 5, units 5"
     assert reconciles([]).status == Status.SKIPPED
+
+
+def test_a_day_that_is_rolled_back_is_named() -> None:
+    found = reconciles([Reconciliation("events", 5, 5)], [dt.date(2025, 2, 14)])
+    assert found.status == Status.WARN
+    assert found.detail == ("events: raw 5, units 5; without 2025-02-14, rolled back to another build than the events'")

@@ -36,7 +36,7 @@ from ab_pipeline.definitions import defs
 
 @pytest.fixture
 def broken(built: DagsterProject, homes: Path) -> tuple[DagsterProject, str]:
-    """A run of a project with two bugs, and its output: once for each target."""
+    """A run of a project with three bugs, and its output: once for each target."""
     warehouse = built.warehouse
     folder = homes / f"broken_{warehouse.target}"
     if not warehouse.has_copy("broken"):
@@ -47,12 +47,14 @@ def broken(built: DagsterProject, homes: Path) -> tuple[DagsterProject, str]:
 
 
 def run_broken(warehouse: DbtWarehouse, folder: Path) -> None:
-    """Users double in one model, another makes a number of a text."""
+    """Users double in one model, another makes a number of a text; and a metric is of a kind that there is not."""
     dbt_project = folder / "dbt_project"
     shutil.copytree(PROJECT_DIR, dbt_project, ignore=shutil.ignore_patterns("target*", "logs"))
     doubled, failing = dbt_project / "models/dim/dim_user_variant.sql", dbt_project / "models/fact/fact_user_event.sql"
     doubled.write_text(doubled.read_text() + "union all\nselect * from final\n")
     failing.write_text(failing.read_text() + "where cast('seven' as integer) = 7\n")
+    metrics = dbt_project / "seeds/metrics.csv"
+    metrics.write_text(metrics.read_text().replace(",proportion,", ",percent,"))
     (folder / "definitions.py").write_text(BROKEN_DEFINITIONS.format(folder=str(dbt_project)))
     project = new_project(warehouse, folder / "home")
     project.keep_as_before()
@@ -75,6 +77,11 @@ def test_a_failing_model_fails_the_run_with_its_name_and_the_databases_words(
     words = DATABASES_WORDS[project.warehouse.target]
     for text in (message, output):
         assert re.search(rf"fact_user_event[\s\S]*{words}", text)
+
+
+def test_a_mistake_in_the_registry_names_file_row_and_column(broken: tuple[DagsterProject, str]) -> None:
+    _, output = broken
+    assert "metrics.csv, row 3, column kind: 'percent' is not" in output
 
 
 def test_a_check_of_error_severity_that_fails_names_the_rows(broken: tuple[DagsterProject, str]) -> None:
