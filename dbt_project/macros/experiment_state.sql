@@ -40,7 +40,7 @@
     {%- if run_query(_stale_experiments(model, units) ~ ' limit 1').rows | length > 0 -%}
         {%- do exceptions.raise_compiler_error(
             this.identifier ~ " is made of " ~ model.identifier ~ ", which is itself older than what it is made of."
-            ~ " Nothing was changed. Build them together: --select group:experiments."
+            ~ " Nothing was changed. Build them together: --select group:experiments, in Dagster with --partition."
         ) -%}
     {%- endif -%}
 {% endmacro %}
