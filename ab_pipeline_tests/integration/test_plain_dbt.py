@@ -32,6 +32,10 @@ def test_build_builds_tests_and_describes_everything_without_a_warning(warehouse
     assert "WARN=0 ERROR=0 SKIP=0" in last_line
     assert is_as_mandated(warehouse)
 
+    # the unit tests have days of their own
+    window = "--event-time-start 2025-01-03 --event-time-end 2025-01-04"
+    assert "ERROR=0" in dbt(f"build --no-use-colors --select analytics_variant_user_daily {window}", tmp_path)
+
     dbt("docs generate", tmp_path)
     catalog = json.loads((tmp_path / "catalog.json").read_bytes())
     names = {unique_id.split(".")[-1] for unique_id in catalog["nodes"] | catalog["sources"]}
