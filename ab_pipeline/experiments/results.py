@@ -117,14 +117,14 @@ def _adjusted(rows: list[MetricResult], roles: Mapping[str, MetricRole]) -> list
 
     The rows that decide are one family, by whatever method: a ratio and a capped mean are two chances of a false find.
     """
-    deciding = {(row.metric_id, row.variant_id, row.method) for row in decisive(rows).values()}
+    deciding = decisive(rows)
     families: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         of_everybody = row.segment == ALL_USERS
         is_primary = of_everybody and roles[row.metric_id] == MetricRole.PRIMARY
         if not of_everybody:
             family = "interactions" if row.method == Method.INTERACTION else "segments"
-        elif (row.metric_id, row.variant_id, row.method) in deciding:
+        elif deciding.get((row.metric_id, row.variant_id)) is row:
             family = "deciding"
         else:
             family = METHODS[row.method]

@@ -57,4 +57,4 @@ def test_only_what_does_not_add_up_is_told() -> None:
 def test_a_day_that_is_rolled_back_is_named() -> None:
     found = reconciles([Reconciliation("events", 5, 5)], [dt.date(2025, 2, 14)])
     assert found.status == Status.WARN
-    assert found.detail == ("events: raw 5, units 5; without 2025-02-14, rolled back to another build than the events'")
+    assert found.detail == "events: raw 5, units 5; without 2025-02-14, rolled back to another build than the events'"
