@@ -1,4 +1,5 @@
 PYTHON ?= python3
+INSTALLER ?= uv
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
 DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-03-01"}
@@ -13,13 +14,16 @@ WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
 
-install: .venv/installed ## the environment, with pinned and hash-checked packages
+install: .venv/installed ## the environment, with pinned and hash-checked packages (INSTALLER=pip: without uv)
 
-.venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+# what develops holds what runs
+.venv/installed: requirements.lock requirements-uv.lock pyproject.toml
+	PYTHON=$(PYTHON) deploy/install.sh $(if $(wildcard .venv/developed),requirements-dev.lock,$<) $(INSTALLER)
 	touch $@
+
+.venv/developed: requirements-dev.lock requirements-uv.lock pyproject.toml
+	PYTHON=$(PYTHON) deploy/install.sh $< $(INSTALLER)
+	touch .venv/installed $@
 
 $(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
 	mkdir -p $(@D) && cp $< $@
@@ -48,25 +52,29 @@ $(AXE):
 	command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; }
 	npm install --silent --no-save --prefix .browser axe-core@4.11.0
 
-test: install browser ## all tests
+test: .venv/developed browser ## all tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-lint: install ## ruff, pyright, sqlfluff, and what Redshift would refuse
+lint: .venv/developed ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	cd dbt_project && AB_PIPELINE_DUCKDB_PATH=:memory: ../$(BIN)/sqlfluff lint --disable-progress-bar models tests
 	$(BIN)/python -m ab_pipeline_tests.redshift.lint
 
-bench: install ## every benchmark, as ratios (takes about half an hour)
+bench: .venv/developed ## every benchmark, as ratios (takes about half an hour)
 	$(BIN)/python -m benchmarks
 
-soak: install ## five minutes of changes and kill -9 against a running `dagster dev`
+soak: .venv/developed ## five minutes of changes and kill -9 against a running `dagster dev`
 	$(BIN)/python -m benchmarks.soak
 
-lock: ## requirements.lock, afresh from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-	  --no-header --no-emit-index-url --no-strip-extras --quiet --output-file requirements.lock
+LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url --no-strip-extras --quiet
+
+lock: install ## the lock files, afresh from pyproject.toml
+	$(LOCK) pyproject.toml --group build -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	echo "uv==$$($(BIN)/uv self version --short | cut -d' ' -f1)" | $(LOCK) - -o requirements-uv.lock
 
 clean: ## everything made here but .venv and .env
 	rm -rf .dagster .browser data dbt_project/target dbt_project/logs

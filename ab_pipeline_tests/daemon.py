@@ -41,11 +41,11 @@ from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.raw_changes import RAW_CHANGES, REFRESH_JOB, SWEEP, Decision, RawChanges
 from ab_pipeline.automation.runs import days_in_flight, days_of, failures_of_due_days
 from ab_pipeline.automation.turns import Turns
+from ab_pipeline.dbt.api import forget_warehouse
 from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import PROJECT_ROOT, Settings
 from ab_pipeline.warehouse.connect import warehouse_of
-from ab_pipeline_tests.dbt_warehouse import close_the_file
 
 _SENSOR = {SENSOR_NAME_TAG: RAW_CHANGES}
 _workers = multiprocessing.get_context("forkserver")
@@ -151,7 +151,7 @@ class Daemon:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return execute_run(job, run, self.instance, raise_on_error=False).success
         finally:
-            close_the_file()
+            forget_warehouse()
 
     def start(self, run: DagsterRun) -> BaseProcess:
         """A process that executes the run, as the run launcher would start it."""

@@ -17,10 +17,8 @@ from typing import Any, ClassVar, Protocol, Self
 
 import duckdb
 import psycopg2.extensions
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.adapters.factory import cleanup_connections, reset_adapters
-from dbt.cli.main import dbtRunner
 
+from ab_pipeline.dbt.api import forget_warehouse, run_dbt
 from ab_pipeline.dbt.arguments import DayWindow
 from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
@@ -123,13 +121,13 @@ class DbtWarehouse(ABC):
         try:
             # dbt looks up the source of every frame of its stack at each start, and pytest's stack is deep
             with ThreadPoolExecutor(1) as thread:
-                result = thread.submit(dbtRunner().invoke, self._arguments(*arguments, window=window)).result()
+                result = thread.submit(run_dbt, self._arguments(*arguments, window=window)).result()
         finally:
-            close_the_file()
-        if not result.success:
-            results = getattr(result.result, "results", [])
+            forget_warehouse()
+        if not result.is_good:
+            results = getattr(result.results, "results", [])
             messages = [f"{node.node.name}: {node.message}" for node in results if node.status in ("error", "fail")]
-            raise DbtError("\n".join(messages) or str(result.exception))
+            raise DbtError("\n".join(messages) or result.exception)
 
     def start_dbt(self, *arguments: str, window: DayWindow | None = None) -> subprocess.Popen[str]:
         """Start dbt in a process of its own, as a person at a terminal would."""
@@ -213,12 +211,3 @@ class _PostgresConnection:
 
     def fetchall(self) -> Rows:
         return self.cursor.fetchall() if self.cursor.description else []
-
-
-def close_the_file() -> None:
-    """dbt-duckdb keeps the file open for the life of the process, and an exception's traceback even beyond."""
-    environment = DuckDBConnectionManager._ENV
-    if environment is not None:
-        environment.close()
-    cleanup_connections()
-    reset_adapters()

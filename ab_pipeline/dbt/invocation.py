@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,15 +32,13 @@ from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_contex
 from dagster_dbt.compat import DBT_PYTHON_VERSION
 from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
 
+from ab_pipeline.dbt.api import QueryError, cancel_queries, close_connections, run_dbt
 from ab_pipeline.dbt.read_back import failing_rows, row_count
 
 if TYPE_CHECKING:
     import subprocess
 
-    from dbt.adapters.base.impl import BaseAdapter
-
 _BUILT = {"LogModelResult", "LogSeedResult", "LogSnapshotResult"}
-_SHOWN_LEVELS = {"info", "warn", "error"}
 
 
 def invoke_dbt(args: Sequence[str], *, context: AssetExecutionContext, project: DbtProject) -> DbtThread:
@@ -99,8 +97,6 @@ class DbtThread(DbtCliInvocation):
 
         Dagster's `fetch_row_counts` waits busily, which slows dbt down twentyfold, so dbt's own threads count.
         """
-        from dbt.adapters.factory import cleanup_connections
-
         events = cast("Generator[DbtDagsterEventType, None, None]", self._stream_asset_events())
         try:
             # a caller that stops halfway must first stop dbt
@@ -115,15 +111,12 @@ class DbtThread(DbtCliInvocation):
                     else:
                         yield event
         finally:
-            # an open connection would keep the DuckDB file locked
-            cleanup_connections()
+            close_connections()
 
     def _read_back(self, unique_id: str, read: Callable[[], dict[str, Any]]) -> None:
-        from dbt_common.exceptions import DbtRuntimeError
-
         try:
             self._metadata[unique_id] = read()
-        except (DbtRuntimeError, OSError) as error:
+        except (QueryError, OSError) as error:
             # the node is built or tested, whether it can be described or not
             get_dagster_logger().warning("no metadata for %s: %s", unique_id, error)
 
@@ -171,36 +164,21 @@ class DbtThread(DbtCliInvocation):
             self._error_messages.append(self._exception)
 
     def _run_dbt(self, messages: SimpleQueue[dict[str, Any] | None]) -> None:
-        from dbt.cli.main import dbtRunner
-        from dbt_common.events.base_types import EventMsg
-        from dbt_common.events.functions import msg_to_dict
-
-        def pass_on(message: EventMsg) -> None:
-            if message.info.level not in _SHOWN_LEVELS:
-                return
-            event = msg_to_dict(message)
+        def pass_on(event: dict[str, Any]) -> None:
             self._describe(event)
             messages.put(event)
 
         try:
-            result = dbtRunner(callbacks=[pass_on]).invoke(cast("list[str]", self.process.args))
-            self.process.returncode = 0 if result.success else 1
-            self._exception = str(result.exception or "").strip()
+            result = run_dbt(cast("list[str]", self.process.args), on_event=pass_on)
+            self.process.returncode = 0 if result.is_good else 1
+            self._exception = result.exception.strip()
         finally:
             messages.put(None)
 
     def _cancel(self, thread: threading.Thread) -> None:
         """Cancel what runs, until dbt gives up: a run that is terminated must leave no query behind."""
-        from dbt.adapters.factory import FACTORY
-        from dbt_common.context import set_invocation_context
-
-        # dbt's own thread has one; the query comment reads the environment through it
-        set_invocation_context(os.environ)
         for _ in range(int(self.termination_timeout_seconds)):
-            for adapter in cast("Iterable[BaseAdapter]", FACTORY.adapters.values()):
-                # Redshift ends a session from another one: this thread's own
-                with adapter.connection_named("cancel"):
-                    adapter.cancel_open_connections()
+            cancel_queries()
             thread.join(timeout=1)
             if not thread.is_alive():
                 return

@@ -10,13 +10,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import duckdb
-from dbt.cli.main import dbtRunner, dbtRunnerResult
-from dbt.contracts.graph.manifest import Manifest
 
+from ab_pipeline.dbt.api import DbtResult, run_dbt
 from ab_pipeline.dbt.lineage import column_lineage
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 _DUCKDB_PATH = "AB_PIPELINE_DUCKDB_PATH"
 _COMPILE = ["compile", "--full-refresh", "--select", "resource_type:model", "resource_type:snapshot"]
@@ -24,10 +26,10 @@ _COMPILE = ["compile", "--full-refresh", "--select", "resource_type:model", "res
 
 def prepare(project_dir: Path, target: str, folder: Path) -> bool:
     """Whether dbt could read the project. If not, it has printed why."""
-    parsed = _run(dbtRunner(), ["parse"], project_dir, target, folder)
-    if not parsed.success:
+    parsed = _run(["parse"], project_dir, target, folder)
+    if not parsed.is_good:
         return False
-    manifest = cast("Manifest", parsed.result)
+    manifest = cast("Manifest", parsed.results)
 
     # compiled SQL names the database, which is the stem of the file
     empty_warehouse = folder / "compile" / Path(os.environ[_DUCKDB_PATH]).name
@@ -35,11 +37,11 @@ def prepare(project_dir: Path, target: str, folder: Path) -> bool:
     _create_sources(manifest, empty_warehouse)
     os.environ[_DUCKDB_PATH] = str(empty_warehouse)
     # a manifest holds the macros of one adapter, so only DuckDB's spares the second parse
-    runner = dbtRunner(manifest=manifest if target == "local" else None)
-    compiled = _run(runner, _COMPILE, project_dir, "local", empty_warehouse.parent)
+    reused = manifest if target == "local" else None
+    compiled = _run(_COMPILE, project_dir, "local", empty_warehouse.parent, reused)
     # SQL that compiles only with the warehouse's rows costs the lineage; dbt has printed why
     compiled_manifest = empty_warehouse.parent / "manifest.json"
-    lineage = column_lineage(json.loads(compiled_manifest.read_bytes())) if compiled.success else {}
+    lineage = column_lineage(json.loads(compiled_manifest.read_bytes())) if compiled.is_good else {}
     (folder / "lineage.json").write_text(json.dumps(lineage))
     return True
 
@@ -52,11 +54,13 @@ def _create_sources(manifest: Manifest, path: Path) -> None:
             connection.execute(f'create table "{source.schema}"."{source.identifier}" ({", ".join(columns)})')
 
 
-def _run(runner: dbtRunner, command: list[str], project_dir: Path, target: str, folder: Path) -> dbtRunnerResult:
+def _run(
+    command: list[str], project_dir: Path, target: str, folder: Path, manifest: Manifest | None = None
+) -> DbtResult:
     # a compilation that fails waits for no thread, and one that is left in DuckDB aborts when Python ends around it
     options = ["--quiet", "--single-threaded", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
     options += ["--target", target, "--target-path", str(folder), "--log-path", str(folder)]
-    return runner.invoke([*command, *options])
+    return run_dbt([*command, *options], manifest=manifest)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-if TYPE_CHECKING:
-    import agate
-    from dbt.adapters.base.impl import BaseAdapter
+from ab_pipeline.dbt.api import query
 
 _SHOWN_ROWS = 10
 
@@ -20,27 +18,19 @@ def row_count(node: Mapping[str, Any]) -> int:
     """The rows of a table.
 
     Raises:
-        DbtRuntimeError: the warehouse refused.
+        QueryError: the warehouse refused.
     """
-    return int(_query(f"select count(*) from {node['schema']}.{node['alias']}")[0][0])
+    return int(query(f"select count(*) from {node['schema']}.{node['alias']}")[0][0])
 
 
 def failing_rows(node: Mapping[str, Any], target_path: Path) -> list[dict[str, str]]:
     """The first rows that a data test found, each value as text.
 
     Raises:
-        DbtRuntimeError: the warehouse refused.
+        QueryError: the warehouse refused.
     """
     # dbt writes a generic test below the yml file that asks for it
     path = target_path / "compiled" / node["package_name"] / node["original_file_path"]
     compiled = (path / node["path"] if path.suffix != ".sql" else path).read_text()
-    table = _query(f"select * from (\n{compiled}\n) as failing limit {_SHOWN_ROWS}")
+    table = query(f"select * from (\n{compiled}\n) as failing limit {_SHOWN_ROWS}")
     return [{name: str(value) for name, value in zip(table.column_names, row, strict=True)} for row in table.rows]
-
-
-def _query(sql: str) -> agate.Table:
-    from dbt.adapters.factory import FACTORY
-
-    adapter = cast("BaseAdapter", next(iter(FACTORY.adapters.values())))
-    with adapter.connection_named("read_back"):
-        return adapter.execute(sql, fetch=True)[1]

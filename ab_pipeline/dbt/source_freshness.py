@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from dagster_dbt import DbtProject
+
+from ab_pipeline.dbt.api import close_connections, run_dbt
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.freshness import PartialSourceFreshnessResult, SourceFreshnessResult
@@ -32,21 +34,17 @@ def source_freshness(project: DbtProject) -> dict[str, SourceFreshness]:
     Raises:
         DbtError: the warehouse is locked or out of reach.
     """
-    from dbt.adapters.factory import cleanup_connections
-    from dbt.cli.main import dbtRunner
-
     target_path = project.manifest_path.parent
     command = ["source", "freshness", "--no-write-json", "--log-level", "none", "--log-path", str(target_path)]
     command += ["--project-dir", str(project.project_dir), "--profiles-dir", str(project.profiles_dir)]
     command += ["--target", cast("str", project.target), "--target-path", str(target_path)]
     try:
-        result = dbtRunner().invoke(command)
+        result = run_dbt(command)
     finally:
-        # an open connection would keep the DuckDB file locked
-        cleanup_connections()
+        close_connections()
     if result.exception:
-        raise DbtError(str(result.exception))
-    nodes = cast("Any", result.result).results
+        raise DbtError(result.exception)
+    nodes = result.results.results
     return {node.node.unique_id: _freshness(node) for node in nodes if node.node.resource_type == "source"}
 
 

@@ -13,7 +13,7 @@ HEAD = (
 def test_a_model_that_cannot_be_built() -> None:
     text = HEAD + (
         "21 of 33 ERROR creating sql incremental model fact_user_event ... [\x1b[31mERROR\x1b[0m in 0.14s]\n\n"
-        "Failure in model fact_user_event (models/fact/fact_user_event.sql)\n\n"
+        "[ERROR]: in model fact_user_event (models/fact/fact_user_event.sql)\n\n"
         "  Compilation Error in model fact_user_event (models/fact/fact_user_event.sql)\n  \n"
         "                The source and target schemas on this incremental model are out of sync!\n"
         "                They can be reconciled in several ways:\n  \n"
@@ -47,8 +47,8 @@ def test_a_locked_warehouse_is_dbt_itself_failing_without_its_traceback() -> Non
 
 def test_each_failed_node_has_its_own_lines() -> None:
     text = HEAD + (
-        "Failure in test unique_key (models/a.yml)\n\n  Got 1 result, configured to fail if != 0\n\n"
-        "Failure in model b (models/b.sql)\n\n  Database Error in model b (models/b.sql)\n  Binder Error: no column c\n"
+        "[ERROR]: in test unique_key (models/a.yml)\n\n  Got 1 result, configured to fail if != 0\n\n"
+        "[ERROR]: in model b (models/b.sql)\n\n  Database Error in model b (models/b.sql)\n  Binder Error: no column c\n"
     )
     assert node_errors(text) == [
         NodeError("test", "unique_key", ("Got 1 result, configured to fail if != 0",)),
@@ -57,11 +57,11 @@ def test_each_failed_node_has_its_own_lines() -> None:
 
 
 def test_another_text_has_no_nodes() -> None:
-    assert node_errors("RuntimeError: Failure in model b") == []
+    assert node_errors("RuntimeError: [ERROR]: in model b") == []
 
 
-CONFLICT = "Failure in model a (models/a.sql)\n\n  Database Error in model a (models/a.sql)\n  1023\n"
-DISK_FULL = "Failure in model b (models/b.sql)\n\n  Database Error in model b (models/b.sql)\n  Disk Full\n"
+CONFLICT = "[ERROR]: in model a (models/a.sql)\n\n  Database Error in model a (models/a.sql)\n  1023\n"
+DISK_FULL = "[ERROR]: in model b (models/b.sql)\n\n  Database Error in model b (models/b.sql)\n  Disk Full\n"
 
 
 def test_a_build_passes_if_each_of_its_errors_does() -> None:

@@ -16,11 +16,11 @@ from dagster import (
     define_asset_job,
     in_process_executor,
 )
-from dbt.adapters.factory import cleanup_connections, reset_adapters
 
 from ab_pipeline.assets.dbt import warehouse_assets
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
+from ab_pipeline.dbt.api import forget_warehouse
 from ab_pipeline.dbt.project import load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
@@ -87,5 +87,4 @@ class Location:
                 raise_on_error=False,
             )
         finally:
-            cleanup_connections()
-            reset_adapters()
+            forget_warehouse()

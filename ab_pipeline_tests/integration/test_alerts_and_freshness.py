@@ -28,10 +28,11 @@ from ab_pipeline.assets.freshness import daily_freshness, daily_keys, raw_freshn
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.alerts import alert_sensors
+from ab_pipeline.dbt.api import forget_warehouse
 from ab_pipeline.dbt.project import load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import Settings, load_settings
-from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile, close_the_file
+from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 
 # dagster-dbt itself reads what Dagster has deprecated
@@ -71,7 +72,7 @@ class Location:
                 instance=self.instance, partition_key=partition, raise_on_error=False
             )
         finally:
-            close_the_file()
+            forget_warehouse()
 
     def alerts(self) -> list[str]:
         told: list[str] = []
@@ -136,7 +137,7 @@ def test_a_failed_check_is_one_alert_and_not_a_failed_run_too(location: Location
     job.get_subset(asset_selection=set(), asset_check_selection={key}).execute_in_process(
         instance=location.instance, raise_on_error=False
     )
-    close_the_file()
+    forget_warehouse()
     [text] = location.alerts()
     assert text.startswith(f"ERROR: analytics_variant_user_daily: {key.name} failed in ")
     assert OWNER in text
