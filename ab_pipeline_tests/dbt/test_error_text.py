@@ -48,7 +48,8 @@ def test_a_locked_warehouse_is_dbt_itself_failing_without_its_traceback() -> Non
 def test_each_failed_node_has_its_own_lines() -> None:
     text = HEAD + (
         "[ERROR]: in test unique_key (models/a.yml)\n\n  Got 1 result, configured to fail if != 0\n\n"
-        "[ERROR]: in model b (models/b.sql)\n\n  Database Error in model b (models/b.sql)\n  Binder Error: no column c\n"
+        "[ERROR]: in model b (models/b.sql)\n\n"
+        "  Database Error in model b (models/b.sql)\n  Binder Error: no column c\n"
     )
     assert node_errors(text) == [
         NodeError("test", "unique_key", ("Got 1 result, configured to fail if != 0",)),
