@@ -7,12 +7,13 @@ AXE := .browser/node_modules/axe-core/axe.min.js
 # of deploy/, where Dagster runs: its commands let a .env in their own folder win over the environment
 QUIET := --config quiet.yaml
 # one more than there are processors: a test often waits for a process that it started
+BUSY = $(if $(LOAD),$(BIN)/python -m ab_pipeline_tests.load $(LOAD))
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help install demo dev test browser lint bench soak lock clean
+.PHONY: help install demo dev quick test test-all browser lint bench soak lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
 
 install: .venv/installed ## the environment, with pinned and hash-checked packages (INSTALLER=pip: without uv)
 
@@ -52,8 +53,18 @@ $(AXE):
 	command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm >/dev/null; }
 	npm install --silent --no-save --prefix .browser axe-core@4.11.0
 
-test: .venv/developed browser ## all tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# what took how long is in .pytest/TIER.xml, and the longest are printed
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=30
+
+quick: .venv/developed ## the tests that need no server and no build, for every save
+	$(PYTEST) -m "not slow and not thorough" --junitxml=.pytest/quick.xml
+
+test: .venv/developed browser ## every promise; LOAD=6 has six processes compute beside it
+	$(BUSY) $(PYTEST) -m "not thorough" --junitxml=.pytest/test.xml
+
+test-all: .venv/developed browser ## the same for longer, on both targets, under load
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) --junitxml=.pytest/test-all.xml
+	$(MAKE) test LOAD=6
 
 lint: .venv/developed ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .

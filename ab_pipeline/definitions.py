@@ -15,11 +15,12 @@ from ab_pipeline.automation.alerts import alert_sensors
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
 from ab_pipeline.automation.turns import Turns
-from ab_pipeline.dbt.project import PROJECT_DIR, load_lineage, load_project
+from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.maintenance.backup.jobs import BACKUP, backup_definitions
 from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
 from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_schedule
 from ab_pipeline.partitions import daily_partitions
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -31,7 +32,7 @@ _translator = AbPipelineTranslator(daily_partitions(_settings))
 _warehouse_assets = warehouse_assets(
     _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
 )
-_readout_assets = readout_assets(_settings, warehouse_of(_settings), PROJECT_DIR / "seeds")
+_readout_assets = readout_assets(_settings, warehouse_of(_settings), REGISTRY)
 _freshness_checks = [
     daily_freshness(daily_keys(_warehouse_assets), _settings),
     raw_freshness(_project, _manifest, _translator, _settings),
@@ -61,7 +62,7 @@ defs = Definitions(
     assets=[*raw_assets(_manifest, _translator), _warehouse_assets, _readout_assets, BACKUP],
     asset_checks=[*_freshness_checks, _backup.check],
     jobs=[_refresh, _snapshots, _freshness, _cleanup, *_backup.jobs, *_upkeep],
-    sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.sensor_seconds), *alert_sensors(_settings)],
+    sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.seconds_between_looks), *alert_sensors(_settings)],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
         *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness, turns=_turns),

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, read_changes
-from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_METADATA, USER_VARIANT
 from ab_pipeline.rollback import diff, roll_back
 from ab_pipeline.settings import Settings, SettingsError, get_settings

@@ -47,9 +47,21 @@ class Worker:
         """As the value of a run tag."""
         return f"{self.host}:{self.pid}:{self.created_at}"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is, or was, a process of this host."""
+        return self.host == socket.gethostname()
+
+    def interrupt(self) -> bool:
+        """Ask it to end, and to say so; False if it is gone."""
+        if self.is_gone():
+            return False
+        psutil.Process(self.pid).terminate()
+        return True
+
     def is_gone(self) -> bool:
         """Whether it is known to have ended. A process of another host is never known to have."""
-        if self.host != socket.gethostname():
+        if not self.is_here:
             return False
         try:
             process = psutil.Process(self.pid)

@@ -44,7 +44,8 @@ from ab_pipeline.automation.turns import Turns
 from ab_pipeline.dbt.api import forget_warehouse
 from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.partitions import daily_partitions
-from ab_pipeline.settings import PROJECT_ROOT, Settings
+from ab_pipeline.paths import PROJECT_ROOT
+from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
 _SENSOR = {SENSOR_NAME_TAG: RAW_CHANGES}

@@ -20,7 +20,7 @@ import psycopg2.extensions
 
 from ab_pipeline.dbt.api import forget_warehouse, run_dbt
 from ab_pipeline.dbt.arguments import DayWindow
-from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.settings import load_settings
 from ab_pipeline.warehouse.base import Session

@@ -18,8 +18,11 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from ab_pipeline.experiments.registry import MEASURES
 from ab_pipeline.experiments.words import GATES
 from ab_pipeline.partitions import daily_partitions
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.raw_data.contract import RAW_TABLES
-from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT, Settings, get_settings
+from ab_pipeline.settings import ENV_PREFIX, Settings, get_settings
+
+pytestmark = pytest.mark.slow
 
 EVENT, VARIANT, METADATA = (f"raw_data/{name}" for name in ("user_event", "user_variant", "user_metadata"))
 DEPENDENCIES = {

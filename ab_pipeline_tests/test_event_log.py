@@ -28,7 +28,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from sqlalchemy.engine import Connection
 
 from ab_pipeline.event_log import BatchingSqliteEventLogStorage
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 
 DAYS = DailyPartitionsDefinition("2025-01-01", end_date="2025-01-21")
 RANGE = {ASSET_PARTITION_RANGE_START_TAG: "2025-01-02", ASSET_PARTITION_RANGE_END_TAG: "2025-01-11"}

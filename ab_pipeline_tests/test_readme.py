@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 
 REGENERATE = (
     "`.venv/bin/python -m ab_pipeline_tests.asset_graph` prints the picture for README.md, between ```mermaid and ```"

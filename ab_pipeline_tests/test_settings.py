@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT, Settings, SettingsError, load_settings
+from ab_pipeline.paths import PROJECT_ROOT
+from ab_pipeline.settings import ENV_PREFIX, Settings, SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)

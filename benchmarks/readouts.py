@@ -12,9 +12,9 @@ import duckdb
 
 from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricKind, MetricRole, Variant
 from ab_pipeline.experiments.registry import Registry
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
 from ab_pipeline.readouts.evaluate import evaluate_due
-from ab_pipeline.settings import PROJECT_ROOT
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
 from benchmarks.measure import median_seconds, run, seconds_of
 

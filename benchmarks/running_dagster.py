@@ -14,7 +14,7 @@ from urllib.error import URLError
 
 from dagster_graphql import DagsterGraphQLClient
 
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 from benchmarks.measure import median_seconds
 from benchmarks.warehouse import DAILY_TABLE, ScratchWarehouse
 

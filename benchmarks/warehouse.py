@@ -9,9 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
-from ab_pipeline.settings import PROJECT_ROOT
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
 from benchmarks.measure import Run, run, seconds_of
 

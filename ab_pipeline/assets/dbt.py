@@ -15,6 +15,7 @@ from ab_pipeline.dbt.arguments import DayWindow, build_arguments
 from ab_pipeline.dbt.error_text import is_passing_failure
 from ab_pipeline.dbt.invocation import invoke_dbt
 from ab_pipeline.dbt.lineage import ColumnLineage
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.warehouse.retry import wait_before
 from ab_pipeline.worker import WORKER_TAG, Worker
 
@@ -51,7 +52,7 @@ def warehouse_assets(
             yield from build.events_with_metadata(metadata_of)
         except DagsterDbtCliRuntimeError as error:
             if not is_passing_failure(error.description or ""):
-                _log_mistakes(context, Path(project.project_dir) / "seeds")
+                _log_mistakes(context, REGISTRY)
                 raise
             wait = round(wait_before(context.retry_number + 1))
             raise RetryRequested(max_retries=retries, seconds_to_wait=wait) from error

@@ -14,13 +14,20 @@ _WORKING = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
 def fail_lost_runs(instance: DagsterInstance) -> list[str]:
-    """Mark runs whose process is gone as failed and free their pool slots; the ids of those runs."""
+    """Mark runs whose process is gone as failed, or as the canceled ones they were to be, and free their pool slots.
+
+    The ids of those runs.
+    """
     lost = []
     for run in instance.get_runs(RunsFilter(statuses=_WORKING)):
         worker = _worker(instance, run)
         # a process may have ended just now, as it should
         if worker and worker.is_gone() and _is_working(instance, run.run_id):
-            instance.report_run_failed(run, f"The run's process ({worker.tag}) ended without a word.")
+            why = f"The run's process ({worker.tag}) ended without a word."
+            if run.status == DagsterRunStatus.CANCELING:
+                instance.report_run_canceled(run, why)
+            else:
+                instance.report_run_failed(run, why)
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             lost.append(run.run_id)
     return lost

@@ -33,6 +33,7 @@ from ab_pipeline.automation.signatures import MISSING_USERS, STALE_EXPERIMENTS, 
 from ab_pipeline.automation.turns import Turns
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
+from ab_pipeline.warm_runs.launcher import keep_warm
 
 REFRESH_JOB = "refresh"
 RAW_CHANGES = "raw_changes"
@@ -177,9 +178,7 @@ class RawChanges:
         )
 
 
-def raw_changes_sensor(
-    changes: RawChanges, job: UnresolvedAssetJobDefinition, every_seconds: int = 30
-) -> SensorDefinition:
+def raw_changes_sensor(changes: RawChanges, job: UnresolvedAssetJobDefinition, every_seconds: int) -> SensorDefinition:
     """Looks every so often; what it finds is refreshed at once."""
 
     @sensor(
@@ -190,6 +189,7 @@ def raw_changes_sensor(
         description="Requests runs for the days and users whose raw rows are not those their tables were built from.",
     )
     def raw_changes(context: SensorEvaluationContext) -> SensorResult:
+        keep_warm(context.instance)
         return changes.tick(context.instance, context.cursor, dt.datetime.now(dt.UTC))
 
     return raw_changes

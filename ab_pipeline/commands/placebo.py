@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -22,12 +23,11 @@ def placebo(experiment: str | None, runs: int, seed: int) -> None:
 
     Nothing differs between the groups, so that 5 % of the runs should find something at p < 0.05.
     """
-    from ab_pipeline.dbt.project import PROJECT_DIR
     from ab_pipeline.experiments.registry import read_registry
     from ab_pipeline.experiments.words import METHODS
     from ab_pipeline.readouts import placebo as placebos
 
-    registry = read_registry(PROJECT_DIR / "seeds")
+    registry = read_registry(REGISTRY)
     with warehouse_of(get_settings()).open() as session, Progress(transient=True) as progress:
         task = progress.add_task("drawing", total=runs)
         name, users, found = placebos.placebo(

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ab_pipeline.commands.day import Day
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -20,13 +21,12 @@ from ab_pipeline.warehouse.connect import warehouse_of
 def readout(experiment: str, as_of: dt.date | None, is_json: bool) -> None:
     """Which variant of an EXPERIMENT won, and may we believe it? Computed now from the tables; nothing is stored."""
     from ab_pipeline.commands.readout_text import print_readout
-    from ab_pipeline.dbt.project import PROJECT_DIR
     from ab_pipeline.experiments.contract import to_json
     from ab_pipeline.experiments.registry import read_registry
     from ab_pipeline.readouts.evaluate import evaluate
     from ab_pipeline.readouts.pages import report_of
 
-    registry = read_registry(PROJECT_DIR / "seeds")
+    registry = read_registry(REGISTRY)
     with warehouse_of(get_settings()).open() as session:
         found = evaluate(session, registry, experiment, as_of)
     if is_json:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from ab_pipeline.commands.day import Day
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -22,7 +23,6 @@ from ab_pipeline.warehouse.connect import warehouse_of
 )
 def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -> None:
     """Write the page of an EXPERIMENT; without one, those of all and an index."""
-    from ab_pipeline.dbt.project import PROJECT_DIR
     from ab_pipeline.experiments.registry import read_registry
     from ab_pipeline.readouts.evaluate import evaluate, evaluate_newest
     from ab_pipeline.readouts.pages import report_of, write_pages
@@ -30,7 +30,7 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
     if as_of and not experiment:
         raise click.UsageError("--as-of needs an EXPERIMENT")
     settings = get_settings()
-    registry = read_registry(PROJECT_DIR / "seeds")
+    registry = read_registry(REGISTRY)
     with warehouse_of(settings).open() as session:
         found = [evaluate(session, registry, experiment, as_of)] if experiment else evaluate_newest(session, registry)
     reports = [report_of(one) for one in found]

@@ -15,10 +15,9 @@ from pathlib import Path
 from dagster_dbt import DbtProject
 
 from ab_pipeline.dbt.lineage import ColumnLineage
-from ab_pipeline.settings import PROJECT_ROOT, Settings
+from ab_pipeline.paths import PROJECT_DIR, dbt_files
+from ab_pipeline.settings import Settings
 
-PROJECT_DIR = PROJECT_ROOT / "dbt_project"
-_SOURCE_FOLDERS = ("macros", "models", "seeds", "snapshots", "tests")
 # Lineage comes last: its time, which no build of dbt changes, is the time of all of them.
 _PREPARED_FILES = ("partial_parse.msgpack", "manifest.json", "lineage.json")
 _logger = logging.getLogger(__name__)
@@ -55,11 +54,7 @@ def _is_stale(target_path: Path) -> bool:
     if not all((target_path / name).exists() for name in _PREPARED_FILES):
         return True
     prepared = (target_path / _PREPARED_FILES[-1]).stat().st_mtime
-    sources = [PROJECT_DIR / "dbt_project.yml", PROJECT_DIR / "profiles.yml"]
-    for folder in _SOURCE_FOLDERS:
-        # a deleted file shows only in the time of its folder
-        sources += [PROJECT_DIR / folder, *(PROJECT_DIR / folder).rglob("*")]
-    return any(source.stat().st_mtime > prepared for source in sources)
+    return any(source.stat().st_mtime > prepared for source in dbt_files())
 
 
 def _prepare(target_path: Path, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData

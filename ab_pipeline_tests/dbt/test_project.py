@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ab_pipeline.dbt import project as project_module
-from ab_pipeline.dbt.project import PROJECT_DIR, DbtParseError, load_lineage, load_project
+from ab_pipeline.dbt.project import DbtParseError, load_lineage, load_project
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.settings import Settings
 
 PREPARED = {"manifest.json", "partial_parse.msgpack", "lineage.json"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.experiments.declaration import MetricKind, MetricRole
 from ab_pipeline.experiments.registry import RegistryError, read_registry
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.sample_data.experiments import EXPERIMENTS
 
 GOOD = {
@@ -33,7 +33,7 @@ def mistakes(folder: Path) -> list[str]:
 
 
 def test_the_files_of_the_project_declare_the_experiments_of_the_sample() -> None:
-    registry = read_registry(PROJECT_DIR / "seeds")
+    registry = read_registry(REGISTRY)
     assert [
         (
             e.experiment_id,

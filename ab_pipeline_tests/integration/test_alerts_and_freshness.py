@@ -36,7 +36,10 @@ from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 
 # dagster-dbt itself reads what Dagster has deprecated
-pytestmark = pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning")
+pytestmark = [
+    pytest.mark.says_the_same_on_redshift,
+    pytest.mark.filterwarnings("ignore:AssetExecutionContext:DeprecationWarning"),
+]
 
 DAY = "2025-01-02"
 OWNER = "Owner: team:experimentation"

@@ -22,6 +22,8 @@ from ab_pipeline_tests.integration.how_long import HowLong, how_long
 from ab_pipeline_tests.integration.raw_changes import RawChanges
 from ab_pipeline_tests.mandated import built_rows, mandated_rows
 
+pytestmark = pytest.mark.says_the_same_on_redshift
+
 BREAKS = {
     # nothing is built
     "alter table raw_data.user_event rename to kept": "alter table raw_data.kept rename to user_event",

@@ -13,6 +13,8 @@ from ab_pipeline.settings import Settings, load_settings
 from ab_pipeline_tests.maintenance.history import live_through, sqlite_instance
 from ab_pipeline_tests.maintenance.writer import never_existed, restored, writer
 
+pytestmark = pytest.mark.slow
+
 
 def _silent(line: str) -> None:
     pass

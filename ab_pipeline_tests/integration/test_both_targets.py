@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.experiments.registry import read_registry
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.readouts.evaluate import evaluate_due
 from ab_pipeline.readouts.placebo import placebo
 from ab_pipeline.readouts.store import newest_verdicts
@@ -68,7 +68,7 @@ def test_the_same_raw_rows_are_built_into_the_same_tables(
 def test_the_same_raw_rows_give_the_same_verdicts(
     both: tuple[DuckDBFile, RedshiftDatabase], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = read_registry(PROJECT_DIR / "seeds")
+    registry = read_registry(REGISTRY)
     found = []
     for warehouse in both:
         monkeypatch.setenv("AB_PIPELINE_TARGET", warehouse.target)

@@ -33,6 +33,8 @@ from ab_pipeline_tests.maintenance.cleanup.history import add_sensor, instance_a
 from ab_pipeline_tests.maintenance.cleanup.pipeline import DEFINITIONS, FIRST_DAY
 from ab_pipeline_tests.maintenance.kills import PROCESSES, Say, kill
 
+pytestmark = pytest.mark.slow
+
 RUNS = 100
 # a process starts with Dagster imported
 PROCESSES.set_forkserver_preload([__name__])

@@ -21,6 +21,8 @@ from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
 from ab_pipeline.settings import ENV_PREFIX, Settings, get_settings, load_settings
 from ab_pipeline_tests.maintenance.cleanup.history import instance_at, make_history
 
+pytestmark = pytest.mark.slow
+
 RUNS = 24
 
 

@@ -7,8 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from ab_pipeline.dbt.project import PROJECT_DIR
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_DIR, PROJECT_ROOT
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
 from ab_pipeline_tests.integration.history import add_history, is_as_mandated
 

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from ab_pipeline.cli import main
-from ab_pipeline.dbt.project import PROJECT_DIR
 from ab_pipeline.experiments.contract import to_json
 from ab_pipeline.experiments.registry import Registry, read_registry
 from ab_pipeline.experiments.result import Method, Status, Verdict
+from ab_pipeline.paths import REGISTRY
 from ab_pipeline.readouts.errors import ReadoutError
 from ab_pipeline.readouts.evaluate import evaluate, evaluate_due, evaluate_newest
 from ab_pipeline.readouts.placebo import placebo
@@ -46,7 +46,7 @@ def built(duckdb_file: DuckDBFile, sample: Path) -> DuckDBFile:
         duckdb_file.dbt("seed", "--select", "group:registry")
         duckdb_file.refresh(experiments=True)
         with DuckDBWarehouse(duckdb_file.path).open(read_only=False) as session:
-            evaluate_due(session, read_registry(PROJECT_DIR / "seeds"), NOW)
+            evaluate_due(session, read_registry(REGISTRY), NOW)
         shutil.copy(duckdb_file.path, sample)
     shutil.copy(sample, duckdb_file.path)
     return duckdb_file
@@ -60,7 +60,7 @@ def session(built: DuckDBFile) -> Iterator[DuckDBSession]:
 
 @pytest.fixture
 def registry() -> Registry:
-    return read_registry(PROJECT_DIR / "seeds")
+    return read_registry(REGISTRY)
 
 
 def test_each_experiment_of_the_sample_gets_the_verdict_that_it_was_made_for(session: DuckDBSession) -> None:

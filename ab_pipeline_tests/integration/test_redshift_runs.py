@@ -13,7 +13,7 @@ import pytest
 from dagster import DagsterEventType, DagsterInstance
 from dagster._serdes import serialize_value
 
-from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.settings import ENV_PREFIX, Settings, load_settings
 from ab_pipeline_tests.integration.redshift_pipeline import (
     Location,

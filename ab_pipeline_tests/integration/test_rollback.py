@@ -21,6 +21,8 @@ from ab_pipeline_tests.integration.history import (
 )
 from ab_pipeline_tests.mandated import BUILT_TABLE, COLUMNS, Row
 
+pytestmark = pytest.mark.says_the_same_on_redshift
+
 LOG = "analytics.analytics_variant_user_daily_changes"
 NEWER_METADATA = "insert into raw_data.user_metadata values (1, '35-44', null, '2025-02-01')"
 

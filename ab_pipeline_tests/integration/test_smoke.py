@@ -16,6 +16,8 @@ from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline_tests.redshift.faults import DISK_FULL, Fault, Injection
 from ab_pipeline_tests.redshift.server import Redshift
 
+pytestmark = pytest.mark.slow
+
 NUM_OF_STEPS = 10
 
 

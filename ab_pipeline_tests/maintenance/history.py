@@ -28,7 +28,7 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 
 FAILING_DAY = "2025-01-13"
 

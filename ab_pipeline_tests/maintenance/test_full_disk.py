@@ -34,6 +34,8 @@ from ab_pipeline_tests.maintenance.conftest import silent
 from ab_pipeline_tests.maintenance.kills import PROCESSES, contents_of
 from ab_pipeline_tests.servers import empty_database, postgres_session
 
+pytestmark = pytest.mark.slow
+
 
 def said_on_a_full_disk(limit: int, work: Callable[..., str], *arguments: object) -> str:
     """What the work returns, or the sentence it ends with, where no file can be larger than so many bytes."""

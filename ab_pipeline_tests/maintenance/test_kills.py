@@ -22,6 +22,8 @@ from ab_pipeline_tests.maintenance.kills import (
 )
 from ab_pipeline_tests.servers import empty_database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def victim(request: pytest.FixtureRequest, home: Path, settings: Settings, store: ObjectStore) -> Victim:

@@ -32,6 +32,8 @@ from ab_pipeline.settings import Settings
 from ab_pipeline_tests.maintenance.conftest import silent
 from ab_pipeline_tests.servers import postgres_session
 
+pytestmark = pytest.mark.slow
+
 HOLD = """
 import sys, time
 from pathlib import Path

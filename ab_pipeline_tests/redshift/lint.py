@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlparse
 
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline_tests.redshift.compiled import compiled_sql
 from ab_pipeline_tests.redshift.matchers import unknown_functions
 from ab_pipeline_tests.redshift.refusals import refusal_of

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ab_pipeline.dbt.project import PROJECT_DIR
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_DIR, PROJECT_ROOT
 from ab_pipeline_tests.redshift.compiled import compiled_sql
 from ab_pipeline_tests.redshift.lint import package_sql, problems
 from ab_pipeline_tests.redshift.refusals import REFUSALS

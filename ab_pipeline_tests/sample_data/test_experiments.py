@@ -4,8 +4,9 @@ import csv
 
 import pytest
 
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.sample_data.experiments import EXPERIMENTS, LAST_DAY, NO_DIFFERENCE, STILL_RUNNING, Variant
-from ab_pipeline.settings import PROJECT_ROOT, Settings
+from ab_pipeline.settings import Settings
 
 SEEDS = PROJECT_ROOT / "dbt_project" / "seeds"
 VARIANTS = [variant for experiment in EXPERIMENTS for variant in experiment.variants]

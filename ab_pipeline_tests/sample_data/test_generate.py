@@ -12,6 +12,8 @@ from ab_pipeline.sample_data.generate import generate, late_rows
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.warehouse.duckdb import DuckDBSession
 
+pytestmark = pytest.mark.slow
+
 SPEC = SampleSpec(users=500, days=20, events_per_day=1_000, late_share=0.1)
 A_DAY = dt.date(2025, 2, 20)
 

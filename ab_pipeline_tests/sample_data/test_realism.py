@@ -12,6 +12,8 @@ from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.warehouse.duckdb import DuckDBSession
 
+pytestmark = pytest.mark.slow
+
 SPEC = SampleSpec()
 IS_WEEKEND = "isodow(datestamp) >= 6"
 

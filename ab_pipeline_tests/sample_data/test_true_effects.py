@@ -18,6 +18,8 @@ from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.warehouse.duckdb import DuckDBSession
 
+pytestmark = pytest.mark.slow
+
 METRICS: tuple[Metric, ...] = ("impressions", "clicks", "purchases", "revenue")
 TREATMENTS = [(e, v) for e in EXPERIMENTS for v in e.variants if not v.is_control]
 WHILE_ASSIGNED = "datestamp >= assigned_at and datestamp < date '{0.end_date}' + 1"

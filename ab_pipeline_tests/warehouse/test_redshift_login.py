@@ -13,7 +13,7 @@ from dbt.config.runtime import load_profile
 from dbt.flags import set_from_args
 from dbt_common.context import set_invocation_context
 
-from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.settings import ENV_PREFIX, load_settings
 from ab_pipeline.warehouse.redshift import RedshiftWarehouse
 

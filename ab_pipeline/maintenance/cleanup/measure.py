@@ -18,7 +18,8 @@ from ab_pipeline.maintenance.cleanup.folders import RunFolders, Tree, logs_in_s3
 from ab_pipeline.maintenance.cleanup.inventory import GROWTH_DAYS, Inventory, Place, RunFacts, Store
 from ab_pipeline.maintenance.cleanup.tables import DagsterTables
 from ab_pipeline.maintenance.object_store import StoreError, open_store
-from ab_pipeline.settings import PROJECT_ROOT, Settings
+from ab_pipeline.paths import PROJECT_DIR
+from ab_pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,12 @@ class Places:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Where the settings say."""
-        dbt_project = PROJECT_ROOT / "dbt_project"
         return cls(
             alerts=settings.alerts_path,
             reports=settings.reports_folder,
-            dbt_target=dbt_project / "target",
-            dbt_in_use=dbt_project / "target" / f"{settings.target}-{settings.database}",
-            dbt_logs=dbt_project / "logs",
+            dbt_target=PROJECT_DIR / "target",
+            dbt_in_use=PROJECT_DIR / "target" / f"{settings.target}-{settings.database}",
+            dbt_logs=PROJECT_DIR / "logs",
             others={"backups": settings.backup_location, "archive": settings.archive_location},
         )
 

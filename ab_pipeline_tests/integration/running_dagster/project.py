@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 from dagster import AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.raw_data.contract import SCHEMA
-from ab_pipeline.settings import PROJECT_ROOT
 from ab_pipeline_tests.dbt_warehouse import Connection, DbtWarehouse, Rows
 from ab_pipeline_tests.mandated import BUILT_TABLE, MANDATED_SELECT, num_of_differences
 

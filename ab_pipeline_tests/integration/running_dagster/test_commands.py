@@ -24,6 +24,8 @@ from ab_pipeline_tests.integration.running_dagster.project import (
     new_project,
 )
 
+pytestmark = pytest.mark.says_the_same_on_redshift
+
 MODULE = ("-m", "ab_pipeline.definitions")
 FACT_CHECKS = {
     "facts_equal_raw_events",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterEventType, DagsterRunStatus, TableMetadataValue, TableRecord
 
-from ab_pipeline.dbt.project import PROJECT_DIR
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 from ab_pipeline_tests.integration.running_dagster.project import (
@@ -21,6 +21,8 @@ from ab_pipeline_tests.integration.running_dagster.project import (
     materialize_command,
     new_project,
 )
+
+pytestmark = pytest.mark.says_the_same_on_redshift
 
 DATABASES_WORDS = {
     "local": "Could not convert string 'seven' to INT32",

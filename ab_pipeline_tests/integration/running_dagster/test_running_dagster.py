@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline_tests.integration.running_dagster.project import (
     BIN,
     DAILY,
@@ -27,7 +27,10 @@ from ab_pipeline_tests.integration.running_dagster.project import (
 )
 
 # of dagster_graphql's own call
-pytestmark = pytest.mark.filterwarnings("ignore:Using variable_values:DeprecationWarning")
+pytestmark = [
+    pytest.mark.says_the_same_on_redshift,
+    pytest.mark.filterwarnings("ignore:Using variable_values:DeprecationWarning"),
+]
 
 DAILY_TABLE = "analytics_variant_user_daily"
 CHECK = "unique_key_analytics_variant_user_daily_variant_id__user_id__datestamp"

@@ -35,6 +35,8 @@ from ab_pipeline_tests.maintenance.conftest import silent
 from ab_pipeline_tests.maintenance.history import live_through, materialized_days
 from ab_pipeline_tests.servers import postgres_session
 
+pytestmark = pytest.mark.slow
+
 
 def _here(home: Path) -> Destination:
     return Destination(dagster_storage(home), home)

@@ -18,6 +18,8 @@ from ab_pipeline.maintenance.object_store import SEAL, ObjectStore, open_store
 from ab_pipeline.settings import Settings
 from ab_pipeline_tests.maintenance.conftest import silent
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def backup(settings: Settings, home: Path, store: ObjectStore) -> Path:

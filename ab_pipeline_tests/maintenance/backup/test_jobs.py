@@ -12,6 +12,8 @@ from ab_pipeline.maintenance.backup.jobs import BACKUP, backup_definitions
 from ab_pipeline.maintenance.object_store import ObjectStore
 from ab_pipeline.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def definitions(settings: Settings) -> Definitions:

@@ -13,6 +13,8 @@ from ab_pipeline.maintenance.cleanup.errors import CleanupError
 from ab_pipeline.maintenance.cleanup.story import Log, Story
 from ab_pipeline.maintenance.object_store import open_store
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2025, 1, 31)
 
 

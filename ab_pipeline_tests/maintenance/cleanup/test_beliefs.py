@@ -27,6 +27,8 @@ from hypothesis import strategies as st
 from ab_pipeline.maintenance.cleanup.beliefs import Beliefs, read_beliefs
 from ab_pipeline_tests.maintenance.cleanup.history import instance_at
 
+pytestmark = pytest.mark.slow
+
 CUTOFF = datetime(2025, 6, 1, tzinfo=UTC)
 KINDS = (
     DagsterEventType.ASSET_MATERIALIZATION.value,

@@ -10,7 +10,8 @@ import pytest
 from ab_pipeline.maintenance.cleanup.inventory import Place, full_on
 from ab_pipeline.maintenance.cleanup.measure import Places
 from ab_pipeline.maintenance.cleanup.show import problem_lines, store_rows
-from ab_pipeline.settings import ENV_PREFIX, PROJECT_ROOT, load_settings
+from ab_pipeline.paths import PROJECT_ROOT
+from ab_pipeline.settings import ENV_PREFIX, load_settings
 
 NOW = datetime.now(UTC)
 
