@@ -14,9 +14,9 @@ REGISTRY = PROJECT_DIR / "seeds"
 _READ_BY_DBT = ("macros", "models", "seeds", "snapshots", "tests")
 
 
-def dbt_files() -> list[Path]:
-    """What dbt reads of its project: the files, and their folders, whose time alone shows a deleted file."""
-    files = [PROJECT_DIR / "dbt_project.yml", PROJECT_DIR / "profiles.yml"]
+def dbt_files(project_dir: Path) -> list[Path]:
+    """What dbt reads of a project: the files, and their folders, whose time alone shows a deleted file."""
+    files = [project_dir / "dbt_project.yml", project_dir / "profiles.yml"]
     for folder in _READ_BY_DBT:
-        files += [PROJECT_DIR / folder, *(PROJECT_DIR / folder).rglob("*")]
+        files += [project_dir / folder, *(project_dir / folder).rglob("*")]
     return files

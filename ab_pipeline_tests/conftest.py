@@ -17,14 +17,22 @@ from ab_pipeline_tests.redshift.server import Redshift, redshift_server
 from ab_pipeline_tests.servers import postgres_server, s3_server, server_folder
 
 # what takes seconds to start or to build: whoever asks for it is in the tier `slow`
-_SERVERS_AND_WAREHOUSES = {"duckdb_file", "postgres", "redshift", "redshift_of_the_session", "s3", "warehouse"}
+_SERVERS_AND_WAREHOUSES = {
+    "browser",
+    "duckdb_file",
+    "postgres",
+    "redshift",
+    "redshift_of_the_session",
+    "s3",
+    "warehouse",
+}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tier of each test; long ones first, so that no worker is left alone with them at the end."""
     for item in items:
-        if _SERVERS_AND_WAREHOUSES.intersection(getattr(item, "fixturenames", ())):
+        if _SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
         on_redshift = "redshift" in getattr(getattr(item, "callspec", None), "id", "").split("-")
         if on_redshift and item.get_closest_marker("says_the_same_on_redshift"):

@@ -54,7 +54,7 @@ def _is_stale(target_path: Path) -> bool:
     if not all((target_path / name).exists() for name in _PREPARED_FILES):
         return True
     prepared = (target_path / _PREPARED_FILES[-1]).stat().st_mtime
-    return any(source.stat().st_mtime > prepared for source in dbt_files())
+    return any(source.stat().st_mtime > prepared for source in dbt_files(PROJECT_DIR))
 
 
 def _prepare(target_path: Path, settings: Settings) -> None:

@@ -199,6 +199,7 @@ def test_in_the_terminal_the_verdict_comes_first(file: Path) -> None:
     assert [line.split()[1] for line in lines if "│ revenue" in line] == ["revenue", "revenue"]
 
 
+@pytest.mark.slow
 def test_the_page_opens_in_a_browser(file: Path, tmp_path: Path) -> None:
     page_file = tmp_path / "page.html"
     code, _, errors = run(

@@ -15,6 +15,8 @@ from ab_pipeline.cli import main
 from ab_pipeline.settings import ENV_PREFIX, SettingsError, get_settings, load_settings
 from ab_pipeline_tests.maintenance.history import live_through, sqlite_instance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

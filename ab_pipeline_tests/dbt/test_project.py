@@ -13,6 +13,8 @@ from ab_pipeline.dbt.project import DbtParseError, load_lineage, load_project
 from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PREPARED = {"manifest.json", "partial_parse.msgpack", "lineage.json"}
 
 

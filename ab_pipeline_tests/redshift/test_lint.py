@@ -12,6 +12,8 @@ from ab_pipeline_tests.redshift.compiled import compiled_sql
 from ab_pipeline_tests.redshift.lint import package_sql, problems
 from ab_pipeline_tests.redshift.refusals import REFUSALS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["first_build", "refresh"])
 def compiled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
