@@ -17,7 +17,7 @@ from ab_pipeline_tests.redshift.server import Redshift, redshift_server
 from ab_pipeline_tests.servers import postgres_server, s3_server, server_folder
 
 # what takes seconds to start or to build: whoever asks for it is in the tier `slow`
-_SERVERS_AND_WAREHOUSES = {
+_SERVERS = {
     "browser",
     "duckdb_file",
     "postgres",

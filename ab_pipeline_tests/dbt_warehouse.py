@@ -13,22 +13,25 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import duckdb
 import psycopg2.extensions
+from dbt.contracts.graph.manifest import Manifest
 
 from ab_pipeline.dbt.api import forget_warehouse, run_dbt
 from ab_pipeline.dbt.arguments import DayWindow
 from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
-from ab_pipeline.settings import load_settings
+from ab_pipeline.settings import ENV_PREFIX, load_settings
 from ab_pipeline.warehouse.base import Session
 from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline_tests.redshift.server import Redshift
 from ab_pipeline_tests.servers import postgres_session
 
 REFRESH = ("build", "--exclude-resource-type", "unit_test", "test", "seed")
+
+_manifests: dict[tuple[object, ...], Manifest] = {}
 
 Rows = list[tuple[Any, ...]]
 
@@ -121,13 +124,22 @@ class DbtWarehouse(ABC):
         try:
             # dbt looks up the source of every frame of its stack at each start, and pytest's stack is deep
             with ThreadPoolExecutor(1) as thread:
-                result = thread.submit(run_dbt, self._arguments(*arguments, window=window)).result()
+                command = self._arguments(*arguments, window=window)
+                result = thread.submit(lambda: run_dbt(command, manifest=self._parsed())).result()
         finally:
             forget_warehouse()
         if not result.is_good:
             results = getattr(result.results, "results", [])
             messages = [f"{node.node.name}: {node.message}" for node in results if node.status in ("error", "fail")]
             raise DbtError("\n".join(messages) or result.exception)
+
+    def _parsed(self) -> Manifest:
+        """What dbt makes of the project: once for the same settings, which may be part of what it reads."""
+        read = (self.target, *sorted(item for item in os.environ.items() if item[0].startswith(ENV_PREFIX)))
+        if read not in _manifests:
+            _manifests[read] = cast("Manifest", run_dbt(self._arguments("parse", window=None)).results)
+        # dbt keeps what it compiles of ephemeral models in it
+        return _manifests[read].deepcopy()
 
     def start_dbt(self, *arguments: str, window: DayWindow | None = None) -> subprocess.Popen[str]:
         """Start dbt in a process of its own, as a person at a terminal would."""
