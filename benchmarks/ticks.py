@@ -39,7 +39,7 @@ class Latency:
     """Seconds from the commit of a raw row to the end of the run that brought it into the daily table."""
 
     noticed: float
-    """Until the sensor had requested the run: at the most its interval, 30 s, and one look."""
+    """Until the sensor had requested the run: at the most its interval, 5 s, and one look."""
     queued: float
     """Until the run's process had begun."""
     refreshed: float

@@ -25,6 +25,24 @@ DAILY_TABLE = (
     "fact_user_event",
     "analytics_variant_user_daily",
 )
+# what comes of it for experiments, with the verdicts and pages that only Dagster makes
+EXPERIMENTS = (
+    "experiments",
+    "experiment_variants",
+    "metrics",
+    "dim_experiment",
+    "dim_experiment_variant",
+    "experiment_units",
+    "experiment_assignments",
+    "experiment_daily_sums",
+    "experiment_capped_sums",
+    "experiment_reconciliation",
+    "experiment_statistics",
+    "experiment_metric_days",
+    "experiment_distribution",
+    "experiment_results",
+    "experiment_report",
+)
 _BIN = PROJECT_ROOT / ".venv" / "bin"
 
 MANDATED = """
@@ -124,19 +142,11 @@ class ScratchWarehouse:
         selection = " or ".join(f'key:"{name}"' for name in DAILY_TABLE)
         return run([*command, "--select", selection, *days], self.environment, PROJECT_ROOT)
 
-    def dbt_build(self, day: dt.date) -> Run:
-        """The same for one day, by a cold dbt command."""
-        command = [
-            str(_BIN / "dbt"),
-            "build",
-            "--exclude-resource-type",
-            "unit_test",
-            "--exclude",
-            "group:experiments",
-            "resource_type:seed",
-            "--target-path",
-            "target/local",
-        ]
+    def dbt_build(self, day: dt.date, *, experiments: bool = False) -> Run:
+        """The same for one day, by a cold dbt command; with the models of experiments or without."""
+        command = [str(_BIN / "dbt"), "build", "--exclude-resource-type", "unit_test", "--target-path", "target/local"]
+        if not experiments:
+            command += ["--exclude", "group:experiments", "resource_type:seed"]
         window = ["--event-time-start", str(day), "--event-time-end", str(day + dt.timedelta(days=1))]
         return run([*command, *window], self.environment, PROJECT_ROOT / "dbt_project")
 
