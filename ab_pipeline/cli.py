@@ -7,16 +7,22 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from ab_pipeline.commands.analyze import analyze
+from ab_pipeline.commands.audit import audit
 from ab_pipeline.commands.backup import backup, backup_key, backups, restore, verify
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.cleanup import archive, cleanup, storage
 from ab_pipeline.commands.migrate_storage import migrate_storage
 from ab_pipeline.commands.placebo import placebo
 from ab_pipeline.commands.readout import readout, verdicts
+from ab_pipeline.commands.recorded import recorded
 from ab_pipeline.commands.report import report
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
+from ab_pipeline.commands.serve import serve
 from ab_pipeline.commands.smoke import smoke
+from ab_pipeline.commands.tokens import tokens
+from ab_pipeline.commands.users import users
+from ab_pipeline.door.accounts import AccountsError
 from ab_pipeline.experiments.registry import RegistryError
 from ab_pipeline.maintenance.backup.catalog import BackupError
 from ab_pipeline.maintenance.backup.sealed_json import DamagedError
@@ -40,6 +46,7 @@ _console = Console(width=1000, soft_wrap=True)
 
 
 _EXPECTED = (
+    AccountsError,
     SettingsError,
     WarehouseError,
     LoadError,
@@ -77,31 +84,35 @@ def main() -> None:
 
 
 for command in (
-    sample,
-    late_rows,
+    recorded(sample),
+    recorded(late_rows),
     changes,
     diff,
-    rollback,
+    recorded(rollback),
     verdicts,
     readout,
     report,
     placebo,
-    backup,
+    recorded(backup),
     backups,
     verify,
-    restore,
+    recorded(restore, lambda params: not params["dry_run"]),
     backup_key,
-    migrate_storage,
+    recorded(migrate_storage),
     smoke,
     storage,
-    cleanup,
+    recorded(cleanup, lambda params: params["apply"]),
     archive,
     analyze,
+    recorded(users),
+    recorded(tokens),
+    audit,
+    serve,
 ):
     main.add_command(command)
 
 
-@main.command()
+@click.command()
 @click.argument("table", type=click.Choice(list(RAW_TABLES)))
 @click.argument("files", nargs=-1, required=True)
 @click.option("--replace", is_flag=True, help="Delete the table's rows first, in the same transaction.")
@@ -114,6 +125,9 @@ def load(table: str, files: tuple[str, ...], replace: bool) -> None:
         with embedded_warehouse(settings).open(read_only=False) as session:
             summary = load_files(session, RAW_TABLES[table], files, replace=replace)
     _console.print(f"{SCHEMA}.{table}: {summary.rows:,} rows from {len(summary.files)} files")
+
+
+main.add_command(recorded(load))
 
 
 @main.command()

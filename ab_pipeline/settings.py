@@ -8,8 +8,10 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import dotenv_values
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,6 +24,9 @@ ENV_PREFIX = "AB_PIPELINE_"
 _IDENTIFIER = r"^[a-z_][a-z0-9_]{0,126}$"
 _READERS = r"^\s*((user|group|role):[\w.@-]+(\s*,\s*|\s*$))*$"
 _FINISHED_STATUSES = ("SUCCESS", "FAILURE", "CANCELED")
+_RENAMED = {"REPORTS_PATH": "REPORTS_LOCATION"}
+ROLES = ("viewer", "launcher", "editor", "admin")
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class SettingsError(Exception):
@@ -67,11 +72,20 @@ class Settings(BaseSettings):
 
     alert_severity: Literal["ERROR", "WARN"] = "ERROR"
     alerts_path: Path = PROJECT_ROOT / "data" / "alerts.jsonl"
-    reports_path: Path | None = None
+    reports_location: str | None = None
     dagster_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://\S+$")
     freshness_deadline_hour: int = Field(default=9, ge=5, le=23)
     slack_channel: str | None = None
     slack_token: SecretStr | None = None
+
+    accounts_path: Path = PROJECT_ROOT / "data" / "accounts.json"
+    session_secret: SecretStr | None = None
+    proxy_addresses: str = ""
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_groups_claim: str = "groups"
+    oidc_roles: str = ""
 
     raw_schema: str = Field(default="raw_data", pattern=_IDENTIFIER)
     built_schema: str = Field(default="analytics", pattern=_IDENTIFIER)
@@ -118,11 +132,11 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Berlin") from error
         return name
 
-    @field_validator("duckdb_path", "alerts_path", "reports_path")
+    @field_validator("duckdb_path", "alerts_path", "accounts_path")
     @classmethod
-    def _relative_to_the_project(cls, path: Path | None) -> Path | None:
+    def _relative_to_the_project(cls, path: Path) -> Path:
         # dbt, Dagster and the CLI start in different folders and must open the same file.
-        return path and PROJECT_ROOT / path.expanduser()
+        return PROJECT_ROOT / path.expanduser()
 
     @field_validator("cleanup_keep_days_by_status")
     @classmethod
@@ -167,11 +181,13 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("archive_location", "backup_location")
+    @field_validator("archive_location", "backup_location", "reports_location")
     @classmethod
-    def _folder_or_s3(cls, location: str) -> str:
+    def _folder_or_s3(cls, location: str | None) -> str | None:
+        if location is None:
+            return None
         if "://" in location and not location.startswith("s3://"):
-            raise ValueError("backups and archives are kept in a local folder or below s3://bucket/prefix")
+            raise ValueError("backups, archives and pages are kept in a local folder or below s3://bucket/prefix")
         return location if location.startswith("s3://") else str(PROJECT_ROOT / Path(location).expanduser())
 
     @field_validator("backup_key")
@@ -218,6 +234,29 @@ class Settings(BaseSettings):
             raise ValueError(f"alerts to Slack need {ENV_PREFIX}{missing.upper()} too")
         return self
 
+    @field_validator("session_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and len(secret.get_secret_value()) < 32:
+            raise PydanticCustomError("secret", "it is shorter than 32 characters: `openssl rand -hex 32` makes one")
+        return secret
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _roles_of_groups(cls, text: str) -> str:
+        roles_by_group(text)
+        return text
+
+    @model_validator(mode="after")
+    def _oidc_needs_all(self) -> Self:
+        names = ("oidc_issuer", "oidc_client_id", "oidc_client_secret", "oidc_roles")
+        if any(getattr(self, name) for name in names) and (missing := self._missing(*names)):
+            raise ValueError(f"logging in by OIDC needs {missing} too")
+        issuer = urlsplit(self.oidc_issuer or "")
+        if issuer.scheme == "http" and issuer.hostname not in LOOPBACK:
+            raise ValueError(f"{ENV_PREFIX}OIDC_ISSUER={self.oidc_issuer}: not https, so anybody could answer")
+        return self
+
     def _missing(self, *names: str) -> str:
         return _variables(*(name for name in names if not getattr(self, name)))
 
@@ -235,9 +274,9 @@ class Settings(BaseSettings):
         return 4 if self.target == "local" else 30
 
     @property
-    def reports_folder(self) -> Path:
+    def pages_location(self) -> str:
         """Where pages go: a folder a database, so that the demo's do not lie among others."""
-        return self.reports_path or self.duckdb_path.parent / "reports" / str(self.database)
+        return self.reports_location or str(self.duckdb_path.parent / "reports" / str(self.database))
 
     def dbt_environment(self) -> dict[str, str]:
         """What `dbt_project/profiles.yml` and the macros read, as environment variables."""
@@ -261,12 +300,27 @@ def days_by_name(text: str) -> dict[str, int]:
     return {name.strip(): int(days) for name, _, days in pairs}
 
 
+def roles_by_group(text: str) -> dict[str, str]:
+    """What `ab-viewers:viewer, data-eng:editor` says.
+
+    Raises:
+        ValueError: it says something else, or names a role that does not exist.
+    """
+    pairs = [pair.rpartition(":") for pair in text.split(",") if pair.strip()]
+    for group, _, role in pairs:
+        if not group.strip() or role.strip() not in ROLES:
+            raise ValueError(f"write GROUP:ROLE, separated by commas, each role one of {', '.join(ROLES)}")
+    return {group.strip(): role.strip() for group, _, role in pairs}
+
+
 def load_settings() -> Settings:
     """Read and check the settings afresh.
 
     Raises:
         SettingsError: one line per wrong setting, each naming the variable and its value.
     """
+    if renamed := _renamed():
+        raise SettingsError("\n".join(renamed))
     try:
         return Settings()
     except ValidationError as error:
@@ -280,6 +334,16 @@ def get_settings() -> Settings:
     settings = load_settings()
     os.environ.update(settings.dbt_environment())
     return settings
+
+
+def _renamed() -> list[str]:
+    env_file = Settings.model_config.get("env_file")
+    in_file = dotenv_values(str(env_file)) if env_file else {}
+    return [
+        f"{ENV_PREFIX}{old} is called {ENV_PREFIX}{new}: rename it in the environment or in {PROJECT_ROOT / '.env'}."
+        for old, new in _RENAMED.items()
+        if os.environ.get(ENV_PREFIX + old) or in_file.get(ENV_PREFIX + old)
+    ]
 
 
 def _variables(*names: str) -> str:

@@ -36,11 +36,51 @@ def test_a_relative_path_is_below_the_project_wherever_a_command_starts(
 def test_each_database_has_a_folder_of_pages_beside_it_unless_one_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert load_settings().reports_folder == PROJECT_ROOT / "data" / "reports" / "warehouse"
+    assert load_settings().pages_location == str(PROJECT_ROOT / "data" / "reports" / "warehouse")
     monkeypatch.setenv("AB_PIPELINE_DUCKDB_PATH", str(tmp_path / "demo.duckdb"))
-    assert load_settings().reports_folder == tmp_path / "reports" / "demo"
+    assert load_settings().pages_location == str(tmp_path / "reports" / "demo")
+    monkeypatch.setenv("AB_PIPELINE_REPORTS_LOCATION", "data/pages")
+    assert load_settings().pages_location == str(PROJECT_ROOT / "data" / "pages")
+
+
+def test_the_old_name_of_a_setting_is_told_the_new_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AB_PIPELINE_REPORTS_PATH", "data/pages")
-    assert load_settings().reports_folder == PROJECT_ROOT / "data" / "pages"
+    with pytest.raises(SettingsError, match="AB_PIPELINE_REPORTS_PATH is called AB_PIPELINE_REPORTS_LOCATION: rename"):
+        load_settings()
+    monkeypatch.delenv("AB_PIPELINE_REPORTS_PATH")
+    (tmp_path / ".env").write_text("AB_PIPELINE_REPORTS_PATH=data/pages\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(SettingsError, match="AB_PIPELINE_REPORTS_PATH is called AB_PIPELINE_REPORTS_LOCATION: rename"):
+        load_settings()
+
+
+OIDC = {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_ID": "ab", "OIDC_CLIENT_SECRET": "hunter2"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (OIDC, "logging in by OIDC needs AB_PIPELINE_OIDC_ROLES too"),
+        ({"OIDC_ROLES": "ab:viewer"}, "needs AB_PIPELINE_OIDC_ISSUER, AB_PIPELINE_OIDC_CLIENT_ID, AB_PIPELINE_OIDC_CL"),
+        ({**OIDC, "OIDC_ROLES": "ab:owner"}, "each role one of viewer, launcher, editor, admin"),
+        ({**OIDC, "OIDC_ROLES": "viewer"}, "AB_PIPELINE_OIDC_ROLES=viewer: write GROUP:ROLE"),
+        (
+            {**OIDC, "OIDC_ROLES": "ab:viewer", "OIDC_ISSUER": "http://login.example.com"},
+            "not https, so anybody could answer",
+        ),
+        ({"SESSION_SECRET": "hunter2"}, "AB_PIPELINE_SESSION_SECRET=...: it is shorter than 32 characters"),
+    ],
+)
+def test_what_is_missing_of_the_door_is_one_sentence_without_a_secret(
+    given: dict[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(ENV_PREFIX + name, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert sentence in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_variable_that_is_set_but_empty_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +202,7 @@ def test_a_password_shows_in_no_error_and_no_representation(monkeypatch: pytest.
     assert "hunter2" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["ARCHIVE_LOCATION", "BACKUP_LOCATION"])
+@pytest.mark.parametrize("name", ["ARCHIVE_LOCATION", "BACKUP_LOCATION", "REPORTS_LOCATION"])
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
@@ -179,10 +219,10 @@ def test_a_location_is_a_folder_of_the_project_or_in_s3(
     assert getattr(load_settings(), name.lower()) == meant
 
 
-@pytest.mark.parametrize("name", ["ARCHIVE_LOCATION", "BACKUP_LOCATION"])
+@pytest.mark.parametrize("name", ["ARCHIVE_LOCATION", "BACKUP_LOCATION", "REPORTS_LOCATION"])
 def test_a_location_elsewhere_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}{name}", "ftp://host/kept")
-    with pytest.raises(SettingsError, match="backups and archives are kept in a local folder or below s3://"):
+    with pytest.raises(SettingsError, match="backups, archives and pages are kept in a local folder or below s3://"):
         load_settings()
 
 

@@ -70,7 +70,7 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
             AssetSpec(
                 REPORT,
                 deps=[RESULTS],
-                description=f"A page an experiment, and their index, in {settings.reports_folder}.",
+                description=f"A page an experiment, and their index, in {settings.pages_location}.",
                 group_name=_GROUP,
                 owners=_OWNERS,
                 kinds={"python", "html"},
@@ -91,6 +91,7 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
     )
     def readouts(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
         from ab_pipeline.experiments.registry import read_registry
+        from ab_pipeline.maintenance.object_store import open_store
         from ab_pipeline.readouts.evaluate import evaluate_due
         from ab_pipeline.readouts.pages import report_of, write_pages
 
@@ -108,12 +109,12 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
         for gate in GATES:
             yield gate_check(gate, readouts)
         reports = [report_of(one) for one in refreshed.newest]
-        paths = write_pages(reports, settings.reports_folder)
+        names = write_pages(reports, open_store(settings.pages_location))
         yield MaterializeResult(
             asset_key=REPORT,
             metadata={
-                "index": MetadataValue.path(str(settings.reports_folder / "index.html")),
-                "pages": len(paths),
+                "index": MetadataValue.path(f"{settings.pages_location}/index.html"),
+                "pages": len(names),
                 **{report.experiment.experiment_id: _picture(report) for report in reports},
             },
         )

@@ -19,11 +19,12 @@ from ab_pipeline.warehouse.connect import warehouse_of
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the pages go; without it AB_PIPELINE_REPORTS_PATH, or reports/DATABASE.",
+    help="Where the pages go; without it AB_PIPELINE_REPORTS_LOCATION, or reports/DATABASE.",
 )
 def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -> None:
     """Write the page of an EXPERIMENT; without one, those of all and an index."""
     from ab_pipeline.experiments.registry import read_registry
+    from ab_pipeline.maintenance.object_store import open_store
     from ab_pipeline.readouts.evaluate import evaluate, evaluate_newest
     from ab_pipeline.readouts.pages import report_of, write_pages
 
@@ -34,8 +35,8 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
     with warehouse_of(settings).open() as session:
         found = [evaluate(session, registry, experiment, as_of)] if experiment else evaluate_newest(session, registry)
     reports = [report_of(one) for one in found]
-    folder = folder or settings.reports_folder
-    for one, path in zip(reports, write_pages(reports, folder, with_index=not experiment), strict=True):
-        click.echo(f"{path}: {one.headline}")
+    store = open_store(str(folder) if folder else settings.pages_location)
+    for one, name in zip(reports, write_pages(reports, store, with_index=not experiment), strict=True):
+        click.echo(f"{store.location}/{name}: {one.headline}")
     if not experiment:
-        click.echo(f"{folder / 'index.html'}: {len(reports)} experiments")
+        click.echo(f"{store.location}/index.html: {len(reports)} experiments")

@@ -1,11 +1,11 @@
-"""Read-outs as pages in a folder."""
+"""Read-outs as pages in a folder or in S3."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ab_pipeline.experiments.report.page import Report, index, page
+from ab_pipeline.maintenance.object_store import ObjectStore
 from ab_pipeline.readouts.evaluate import Evaluation
 from ab_pipeline.warehouse.base import BUILT_SCHEMA
 
@@ -25,12 +25,17 @@ def report_of(evaluation: Evaluation) -> Report:
     return Report(evaluation.experiment, evaluation.metrics, evaluation.readout, evaluation.series, SOURCES)
 
 
-def write_pages(reports: Sequence[Report], folder: Path, *, with_index: bool = True) -> list[Path]:
-    """A page a report and, unless told otherwise, their index; the pages' paths in the reports' order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{report.experiment.experiment_id}.html" for report in reports]
-    for report, path in zip(reports, paths, strict=True):
-        path.write_text(page(report), encoding="utf-8")
+def write_pages(reports: Sequence[Report], store: ObjectStore, *, with_index: bool = True) -> list[str]:
+    """A page a report and, unless told otherwise, their index; the pages' names in the reports' order.
+
+    Each is replaced whole: whoever reads meanwhile has the old one or the new one.
+
+    Raises:
+        StoreError: the folder or bucket cannot be written.
+    """
+    names = [f"{report.experiment.experiment_id}.html" for report in reports]
+    for report, name in zip(reports, names, strict=True):
+        store.put_bytes(name, page(report).encode())
     if with_index:
-        (folder / "index.html").write_text(index(reports, [path.name for path in paths]), encoding="utf-8")
-    return paths
+        store.put_bytes("index.html", index(reports, names).encode())
+    return names

@@ -11,6 +11,7 @@ from dagster import RunsFilter
 from dagster._core.storage.dagster_run import RunRecord
 
 from ab_pipeline.automation.alert_file import AlertFile
+from ab_pipeline.door.audit import Audit
 from ab_pipeline.maintenance.cleanup.archive import Archive
 from ab_pipeline.maintenance.cleanup.beliefs import Beliefs, read_beliefs
 from ab_pipeline.maintenance.cleanup.folders import remove_older, remove_unused
@@ -62,6 +63,8 @@ class CleanUp:
     archive_keep_days: int
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     say: Say = print
+    audit: Audit | None = None
+    """Who did what through the door; None where it was never opened."""
 
     @cached_property
     def _beliefs(self) -> Beliefs:
@@ -99,9 +102,12 @@ class CleanUp:
         yield "ticks", self._remove_ticks
         yield "snapshots", lambda: f"{self.dagster.tables.delete_unused_snapshots():,} that no run uses removed"
         yield "dbt", self._remove_dbt_files
-        yield "reports", lambda: f"{remove_older(self.places.reports, self._old):,} bytes removed"
+        if pages := self.places.reports:
+            yield "reports", lambda: f"{remove_older(pages, self._old):,} bytes removed"
         yield "alerts", lambda: f"{AlertFile(self.places.alerts).forget(self._old):,} lines removed"
         yield "archive", self._expire_archive
+        if audit := self.audit:
+            yield "audit", lambda: f"{audit.forget(self.now - timedelta(days=self.archive_keep_days)):,} deeds removed"
         yield "space", lambda: self.dagster.engine.reclaim() or "given back"
 
     def _done(self, part: str, step: Callable[[], str]) -> Done:

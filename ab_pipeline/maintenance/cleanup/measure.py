@@ -27,7 +27,8 @@ class Places:
     """Folders and files that grow beside Dagster's storage."""
 
     alerts: Path
-    reports: Path
+    reports: Path | None
+    """None where pages are in S3: then they are one of the others."""
     dbt_target: Path
     dbt_in_use: Path
     """The folder below the target that dbt works in."""
@@ -38,20 +39,21 @@ class Places:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Where the settings say."""
+        in_s3 = {"reports": settings.pages_location} if settings.pages_location.startswith("s3://") else {}
         return cls(
             alerts=settings.alerts_path,
-            reports=settings.reports_folder,
+            reports=None if in_s3 else Path(settings.pages_location),
             dbt_target=PROJECT_DIR / "target",
             dbt_in_use=PROJECT_DIR / "target" / f"{settings.target}-{settings.database}",
             dbt_logs=PROJECT_DIR / "logs",
-            others={"backups": settings.backup_location, "archive": settings.archive_location},
+            others={"backups": settings.backup_location, "archive": settings.archive_location, **in_s3},
         )
 
     def stores(self, since: datetime) -> Iterator[Store]:
         """Each as a thing that grows."""
         named = {
             "alerts": self.alerts,
-            "reports": self.reports,
+            **({"reports": self.reports} if self.reports else {}),
             "dbt target": self.dbt_target,
             "dbt logs": self.dbt_logs,
         }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dagster import DagsterInstance
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
+from ab_pipeline.door.audit import Audit
+from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.maintenance.cleanup.archive import open_archive
 from ab_pipeline.maintenance.cleanup.clean_up import CleanUp, Say
 from ab_pipeline.maintenance.cleanup.engine import Engine
@@ -29,6 +33,7 @@ def open_clean_up(instance: DagsterInstance, settings: Settings, say: Say) -> Cl
         policy=Policy.of(settings),
         archive_keep_days=settings.archive_keep_days,
         say=say,
+        audit=(database := DoorDatabase.found(Path(instance.root_directory))) and Audit(database),
     )
 
 

@@ -19,7 +19,7 @@ NOW = datetime.now(UTC)
 def test_reports_backups_and_the_archive_are_where_the_settings_say(
     settings_of_the_tests: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}REPORTS_PATH", str(tmp_path / "pages"))
+    monkeypatch.setenv(f"{ENV_PREFIX}REPORTS_LOCATION", str(tmp_path / "pages"))
     monkeypatch.setenv(f"{ENV_PREFIX}BACKUP_LOCATION", str(tmp_path / "elsewhere"))
     places = Places.of(load_settings())
     assert places.reports == tmp_path / "pages"
