@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from ab_pipeline.door.accounts import AccountsFile, User, is_password_of
 from ab_pipeline.door.audit import NOBODY, Audit, Deed
 from ab_pipeline.door.guard import LOGIN
-from ab_pipeline.door.identity import address_of, begin, visitor_of
+from ab_pipeline.door.identity import Visitor, address_of, begin, visitor_of
 from ab_pipeline.door.sessions import EndedSessions
 from ab_pipeline.door.throttle import Throttle
 
@@ -133,8 +133,15 @@ class Login:
 
     def _page(self, request: Request, next_page: str, problem: str = "", status: int = 200) -> Response:
         visitor = None if problem else visitor_of(request)
-        html = _template().render(visitor=visitor, next_page=next_page, problem=problem, has_oidc=self.has_oidc)
-        return HTMLResponse(html, status, _HEADERS)
+        return login_page(visitor, next_page, problem, status, has_oidc=self.has_oidc)
+
+
+def login_page(
+    visitor: Visitor | None = None, next_page: str = "/", problem: str = "", status: int = 200, *, has_oidc: bool
+) -> Response:
+    """The form and what went wrong, or who is logged in."""
+    html = _template().render(visitor=visitor, next_page=next_page, problem=problem, has_oidc=has_oidc)
+    return HTMLResponse(html, status, _HEADERS)
 
 
 def inside(next_page: str | None) -> str:

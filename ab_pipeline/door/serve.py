@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -27,6 +28,9 @@ from ab_pipeline.door.sessions import EndedSessions
 from ab_pipeline.door.throttle import Throttle
 from ab_pipeline.door.webserver import Door, Parts
 from ab_pipeline.settings import LOOPBACK, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from ab_pipeline.door.oidc import Oidc
 
 # as dagster-webserver has them
 _STATEMENT_TIMEOUT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW = 15_000, 3_600, 20
@@ -77,15 +81,17 @@ def parts_of(settings: Settings, home: Path) -> Parts:
     secret = session_secret(settings, home)
     prefix = "__Host-" if settings.dagster_url.startswith("https:") else ""
     devices = URLSafeTimedSerializer(secret, salt="device")
-    login = Login(accounts, Throttle(database), ended, audit, devices, prefix, has_oidc=False, hashing=Login.at_most())
+    oidc = _oidc(settings, audit)
+    throttle, hashing = Throttle(database), Login.at_most()
+    login = Login(accounts, throttle, ended, audit, devices, prefix, has_oidc=oidc is not None, hashing=hashing)
     return Parts(
         public_url=settings.dagster_url.rstrip("/"),
         hosts=_hosts(settings.dagster_url),
         secret=secret,
         cookie=f"{prefix}ab_pipeline",
-        identity=Identity(accounts, ended, oidc_stamp=None),
+        identity=Identity(accounts, ended, oidc.stamp if oidc else None),
         audit=audit,
-        routes=tuple(login.routes()),
+        routes=(*login.routes(), *(oidc.routes() if oidc else ())),
     )
 
 
@@ -124,6 +130,15 @@ def serve(settings: Settings, home: Path, workspace: Sequence[Path], listening: 
             ssl_certfile=listening.certificate,
             ssl_keyfile=listening.key,
         )
+
+
+def _oidc(settings: Settings, audit: Audit) -> Oidc | None:
+    if not settings.oidc_issuer:
+        return None
+    # its libraries take memory that only those pay who use them
+    from ab_pipeline.door.oidc import Oidc
+
+    return Oidc.of(settings, audit)
 
 
 def _is_loopback(host: str) -> bool:

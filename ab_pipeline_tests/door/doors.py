@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from dagster import DagsterInstance
-from dagster._core.workspace.load_target import PythonFileTarget
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget, PythonFileTarget, WorkspaceLoadTarget
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -75,9 +76,19 @@ class InFront:
         return counts
 
 
-@contextmanager
-def door(home: Path, **settings: object) -> Iterator[InFront]:
+def door(home: Path, **settings: object) -> AbstractContextManager[InFront]:
     """A door with a user and a token of each role, called like it."""
+    here = Path(__file__)
+    return _door(home, PythonFileTarget(str(here.with_name("location.py")), None, str(here.parent), LOCATION), settings)
+
+
+def empty_door(home: Path, **settings: object) -> AbstractContextManager[InFront]:
+    """The same without a code location, which takes seconds to start."""
+    return _door(home, EmptyWorkspaceTarget(), settings)
+
+
+@contextmanager
+def _door(home: Path, target: WorkspaceLoadTarget, settings: Mapping[str, object]) -> Iterator[InFront]:
     home.mkdir(exist_ok=True)
     shutil.copy(PROJECT_ROOT / "deploy" / "dagster.yaml", home)
     made = Settings.model_validate(
@@ -92,9 +103,11 @@ def door(home: Path, **settings: object) -> Iterator[InFront]:
     for role in Role:
         accounts, tokens[role] = file.accounts().with_token(f"{role}-ci", role, dt.datetime.now(dt.UTC), 1)
         file.change(lambda _, accounts=accounts, role=role: accounts.with_user(role, role, PASSWORD))
-    target = PythonFileTarget(str(Path(__file__).with_name("location.py")), None, str(Path(__file__).parent), LOCATION)
+    before = psutil.Process().children()
     with (
         DagsterInstance.from_config(str(home)) as instance,
         opened(instance, target, parts_of(made, home)) as app,
     ):
         yield InFront(app, instance, made, home, tokens)
+    # the code server was told to end
+    psutil.wait_procs([child for child in psutil.Process().children() if child not in before], timeout=20)

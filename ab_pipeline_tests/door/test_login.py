@@ -19,7 +19,7 @@ from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.door.login import inside
 from ab_pipeline.door.roles import Role
 from ab_pipeline.door.throttle import OF_ONE_ADDRESS, OF_ONE_NAME, Throttle
-from ab_pipeline_tests.door.doors import PASSWORD, URL, InFront, door
+from ab_pipeline_tests.door.doors import PASSWORD, URL, InFront, empty_door
 from ab_pipeline_tests.door.graphql import ask
 
 WRONG = "wrong horse battery"
@@ -96,7 +96,7 @@ def test_the_cookie_is_for_this_site_alone(front: InFront, tmp_path: Path) -> No
         assert {"httponly", "path=/"} <= {part.strip().lower() for part in cookie.split(";")}
     assert "samesite=lax" in session
     assert "max-age=43200" in session.lower()
-    with door(tmp_path / "home", dagster_url="https://dagster.example.com") as encrypted:
+    with empty_door(tmp_path / "home", dagster_url="https://dagster.example.com") as encrypted:
         client = encrypted.client(base_url="https://dagster.example.com")
         got = client.post("/login", data={"name": "viewer", "password": PASSWORD, "next": "/"})
         for cookie in got.headers.get_list("set-cookie"):
@@ -122,7 +122,7 @@ def test_a_login_begins_a_session_of_its_own(front: InFront) -> None:
 
 
 def test_a_log_out_ends_every_copy_of_the_cookie_also_after_a_restart(tmp_path: Path) -> None:
-    with door(tmp_path / "home") as front:
+    with empty_door(tmp_path / "home") as front:
         client, copy = front.logged_in(Role.VIEWER), front.client()
         copy.cookies.update(client.cookies)
         assert is_in(copy)
@@ -144,7 +144,7 @@ def reopened(tmp_path: Path):
 
     @contextmanager
     def opened() -> Iterator[InFront]:
-        with door(tmp_path / "home") as front:
+        with empty_door(tmp_path / "home") as front:
             (tmp_path / "accounts.json").replace(front.settings.accounts_path)
             yield front
 
