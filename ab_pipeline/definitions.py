@@ -27,12 +27,12 @@ from ab_pipeline.warehouse.connect import warehouse_of
 _settings = get_settings()
 _project = load_project(_settings)
 _manifest = json.loads(_project.manifest_path.read_bytes())
-_translator = AbPipelineTranslator(daily_partitions(_settings))
+_translator = AbPipelineTranslator(daily_partitions(_settings), _settings.dagster_url)
 
 _warehouse_assets = warehouse_assets(
     _project, _manifest, _translator, load_lineage(_project), _settings.redshift_retries
 )
-_readout_assets = readout_assets(_settings, warehouse_of(_settings), REGISTRY)
+_readout_assets = readout_assets(_settings, warehouse_of(_settings), REGISTRY, _project.manifest_path)
 _freshness_checks = [
     daily_freshness(daily_keys(_warehouse_assets), _settings),
     raw_freshness(_project, _manifest, _translator, _settings),

@@ -48,8 +48,13 @@ _OWNERS = ["team:experimentation"]
 _GROUP = "experiments"
 
 
-def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> AssetsDefinition:
-    """Results and verdicts as tables, and the pages, in one step: what is read once serves both."""
+def readout_assets(
+    settings: Settings, warehouse: Warehouse, seeds: Path, manifest: Path | None = None
+) -> AssetsDefinition:
+    """Results and verdicts as tables, and the pages, in one step: what is read once serves both.
+
+    With a manifest, dbt's documentation lies beside the pages.
+    """
     kinds = {"python", "duckdb" if settings.target == "local" else "redshift"}
 
     @multi_asset(
@@ -92,12 +97,15 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
     def readouts(context: AssetExecutionContext) -> Iterator[MaterializeResult | AssetCheckResult]:
         from ab_pipeline.experiments.registry import read_registry
         from ab_pipeline.maintenance.object_store import open_store
+        from ab_pipeline.readouts.documentation import write_documentation
         from ab_pipeline.readouts.evaluate import evaluate_due
-        from ab_pipeline.readouts.pages import report_of, write_pages
+        from ab_pipeline.readouts.pages import entries_of, page_url, report_of, write_programme
+        from ab_pipeline.readouts.store import verdict_history
 
         registry = read_registry(seeds)
         with warehouse.open(read_only=False) as session:
             refreshed = evaluate_due(session, registry, dt.datetime.now(dt.UTC))
+            history = verdict_history(session)
         for one in refreshed.newest:
             if one.experiment.is_inferred:
                 names = ", ".join(variant.variant_id for variant in one.experiment.variants)
@@ -105,17 +113,24 @@ def readout_assets(settings: Settings, warehouse: Warehouse, seeds: Path) -> Ass
                     f"no experiment declares {names}: they are read out as one, {one.experiment.name!r}"
                 )
         readouts = [one.readout for one in refreshed.newest]
-        yield MaterializeResult(asset_key=RESULTS, metadata={"looks": refreshed.looks, "verdicts": _verdicts(readouts)})
+        yield MaterializeResult(
+            asset_key=RESULTS,
+            metadata={"looks": refreshed.looks, "verdicts": _verdicts(readouts, settings.dagster_url)},
+        )
         for gate in GATES:
             yield gate_check(gate, readouts)
         reports = [report_of(one) for one in refreshed.newest]
-        names = write_pages(reports, open_store(settings.pages_location))
+        store = open_store(settings.pages_location)
+        names = write_programme(entries_of(registry, reports, history), store)
+        if manifest:
+            write_documentation(manifest, store)
         yield MaterializeResult(
             asset_key=REPORT,
             metadata={
+                "programme": MetadataValue.url(page_url(settings.dagster_url)),
                 "index": MetadataValue.path(f"{settings.pages_location}/index.html"),
                 "pages": len(names),
-                **{report.experiment.experiment_id: _picture(report) for report in reports},
+                **{report.experiment.experiment_id: _picture(report, settings.dagster_url) for report in reports},
             },
         )
 
@@ -137,7 +152,9 @@ def gate_check(gate: str, readouts: Sequence[Readout]) -> AssetCheckResult:
     )
 
 
-def _verdicts(readouts: Sequence[Readout]) -> MetadataValue:
+def _verdicts(readouts: Sequence[Readout], dagster_url: str) -> MetadataValue:
+    from ab_pipeline.readouts.pages import page_url
+
     return MetadataValue.table(
         [
             TableRecord(
@@ -146,23 +163,26 @@ def _verdicts(readouts: Sequence[Readout]) -> MetadataValue:
                     "as of": str(readout.as_of),
                     "verdict": str(readout.verdict),
                     "reason": readout.reasons[0] if readout.reasons else "",
+                    "page": page_url(dagster_url, readout.experiment_id),
                 }
             )
             for readout in readouts
         ],
-        TableSchema([TableColumn(name) for name in ("experiment", "as of", "verdict", "reason")]),
+        TableSchema([TableColumn(name) for name in ("experiment", "as of", "verdict", "reason", "page")]),
     )
 
 
-def _picture(report: Report) -> MarkdownMetadataValue:
+def _picture(report: Report, dagster_url: str) -> MarkdownMetadataValue:
     from ab_pipeline.experiments.report.pictures import pictures
     from ab_pipeline.experiments.report.svg import png
+    from ab_pipeline.readouts.pages import page_url
 
     drawn = "\n\n".join(
         f"![{name}](data:image/png;base64,{base64.b64encode(png(drawing, scale=1.0)).decode()})"
         for name, drawing in list(pictures(report).items())[:1]
     )
-    return MetadataValue.md(f"**{report.headline}**\n\n{drawn}")
+    link = page_url(dagster_url, report.experiment.experiment_id)
+    return MetadataValue.md(f"**[{report.headline}]({link})**\n\n{drawn}")
 
 
 def _column_schema() -> TableSchema:

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagster import PartitionsDefinition
+from dagster import MetadataValue, PartitionsDefinition
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 
 class AbPipelineTranslator(DagsterDbtTranslator):
     """Incremental models are partitioned by day; everything else is rebuilt whole and is not."""
 
-    def __init__(self, partitions: PartitionsDefinition) -> None:
+    def __init__(self, partitions: PartitionsDefinition, dagster_url: str = "") -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
         self._partitions = partitions
+        self._docs = f"{dagster_url.rstrip('/')}/docs/" if dagster_url else ""
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Dagster's, and where `ab-pipeline serve` shows dbt's documentation of it."""
+        metadata = super().get_metadata(dbt_resource_props)
+        if not self._docs:
+            return metadata
+        kind, name = dbt_resource_props["resource_type"], dbt_resource_props["unique_id"]
+        return {**metadata, "documentation": MetadataValue.url(f"{self._docs}#!/{kind}/{name}")}
 
     def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> PartitionsDefinition | None:
         """The days, for an incremental model."""

@@ -38,11 +38,14 @@ def readout(experiment: str, as_of: dt.date | None, is_json: bool) -> None:
 @click.command()
 def verdicts() -> None:
     """The newest verdict of every experiment, as the last refresh stored it."""
+    from ab_pipeline.readouts.pages import page_url
     from ab_pipeline.readouts.store import newest_verdicts
 
-    with warehouse_of(get_settings()).open() as session:
+    settings = get_settings()
+    with warehouse_of(settings).open() as session:
         found = newest_verdicts(session)
-    table = Table("experiment", "as of", "verdict", "reason", title="Verdicts", title_justify="left")
+    columns = ("experiment", "as of", "verdict", "reason", "page, with `ab-pipeline serve`")
+    table = Table(*columns, title="Verdicts", title_justify="left")
     for name, as_of, verdict, reason in found:
-        table.add_row(name, str(as_of), verdict, reason)
+        table.add_row(name, str(as_of), verdict, reason, page_url(settings.dagster_url, name))
     Console(width=1000, soft_wrap=True).print(table)

@@ -26,17 +26,23 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
     from ab_pipeline.experiments.registry import read_registry
     from ab_pipeline.maintenance.object_store import open_store
     from ab_pipeline.readouts.evaluate import evaluate, evaluate_newest
-    from ab_pipeline.readouts.pages import report_of, write_pages
+    from ab_pipeline.readouts.pages import entries_of, report_of, write_page, write_programme
+    from ab_pipeline.readouts.store import verdict_history
 
     if as_of and not experiment:
         raise click.UsageError("--as-of needs an EXPERIMENT")
     settings = get_settings()
     registry = read_registry(REGISTRY)
-    with warehouse_of(settings).open() as session:
-        found = [evaluate(session, registry, experiment, as_of)] if experiment else evaluate_newest(session, registry)
-    reports = [report_of(one) for one in found]
     store = open_store(str(folder) if folder else settings.pages_location)
-    for one, name in zip(reports, write_pages(reports, store, with_index=not experiment), strict=True):
-        click.echo(f"{store.location}/{name}: {one.headline}")
-    if not experiment:
-        click.echo(f"{store.location}/index.html: {len(reports)} experiments")
+    if experiment:
+        with warehouse_of(settings).open() as session:
+            one = report_of(evaluate(session, registry, experiment, as_of))
+        click.echo(f"{store.location}/{write_page(one, store)}: {one.headline}")
+        return
+    with warehouse_of(settings).open() as session:
+        reports = [report_of(found) for found in evaluate_newest(session, registry)]
+        entries = entries_of(registry, reports, verdict_history(session))
+    headlines = [entry.report.headline for entry in entries if entry.report]
+    for name, headline in zip(write_programme(entries, store), headlines, strict=True):
+        click.echo(f"{store.location}/{name}: {headline}")
+    click.echo(f"{store.location}/index.html: {len(entries)} experiments")

@@ -23,10 +23,12 @@ from ab_pipeline.door.audit import Audit
 from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.door.identity import Identity
 from ab_pipeline.door.login import Login
+from ab_pipeline.door.pages import Pages
 from ab_pipeline.door.secret import session_secret
 from ab_pipeline.door.sessions import EndedSessions
 from ab_pipeline.door.throttle import Throttle
 from ab_pipeline.door.webserver import Door, Parts
+from ab_pipeline.maintenance.object_store import open_store
 from ab_pipeline.settings import LOOPBACK, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def parts_of(settings: Settings, home: Path) -> Parts:
     prefix = "__Host-" if settings.dagster_url.startswith("https:") else ""
     devices = URLSafeTimedSerializer(secret, salt="device")
     oidc = _oidc(settings, audit)
+    pages = Pages(open_store(settings.pages_location))
     throttle, hashing = Throttle(database), Login.at_most()
     login = Login(accounts, throttle, ended, audit, devices, prefix, has_oidc=oidc is not None, hashing=hashing)
     return Parts(
@@ -91,7 +94,7 @@ def parts_of(settings: Settings, home: Path) -> Parts:
         cookie=f"{prefix}ab_pipeline",
         identity=Identity(accounts, ended, oidc.stamp if oidc else None),
         audit=audit,
-        routes=(*login.routes(), *(oidc.routes() if oidc else ())),
+        routes=(*login.routes(), *(oidc.routes() if oidc else ()), *pages.routes()),
     )
 
 

@@ -121,6 +121,16 @@ def newest_verdicts(session: Session) -> list[tuple[str, dt.date, str, str]]:
     return [(name, as_of, verdict, next(iter(json.loads(reasons)), "")) for name, as_of, verdict, reasons in rows]
 
 
+def verdict_history(session: Session) -> dict[str, list[tuple[dt.date, str]]]:
+    """Of each experiment the day and verdict of every stored look, in order; none while nothing is stored."""
+    if "experiment_verdicts" not in tables_in(session, BUILT_SCHEMA):
+        return {}
+    history: dict[str, list[tuple[dt.date, str]]] = {}
+    for name, as_of, verdict in session.rows(f"select experiment_id, as_of, verdict from {VERDICTS} order by 1, 2"):
+        history.setdefault(name, []).append((as_of, verdict))
+    return history
+
+
 def _create(session: Session, table: str, columns: Mapping[str, str]) -> None:
     types = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     keys = session.keys("experiment_id", ["experiment_id", "as_of"])

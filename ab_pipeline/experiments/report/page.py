@@ -1,9 +1,8 @@
-"""The page of an experiment, and the index of all of them."""
+"""The page of an experiment."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,7 +80,7 @@ class Report:
 def page(report: Report) -> str:
     """One experiment as one HTML file."""
     return (
-        _environment()
+        environment()
         .get_template("experiment.html.j2")
         .render(
             report=report,
@@ -95,21 +94,14 @@ def page(report: Report) -> str:
     )
 
 
-def index(reports: Sequence[Report], links: Sequence[str]) -> str:
-    """All experiments, those that ask for something first; links are the pages' addresses, relative to the index."""
-    order = list(Verdict)
-    listed = sorted(zip(reports, links, strict=True), key=lambda one: order.index(one[0].readout.verdict))
-    tables = [Tables(report.experiment, report.metrics, report.readout) for report, _ in listed]
-    return _environment().get_template("index.html.j2").render(listed=list(zip(listed, tables, strict=True)))
-
-
 def long_date(day: dt.date) -> str:
     """`3 March 2025`."""
     return f"{day.day} {day:%B %Y}"
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with the filters that they use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

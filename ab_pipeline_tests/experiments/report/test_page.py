@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from ab_pipeline.experiments.report.page import Report, index, page
+from ab_pipeline.experiments.declaration import Experiment
+from ab_pipeline.experiments.report.page import Report, page
 from ab_pipeline.experiments.report.pictures import pictures
+from ab_pipeline.experiments.report.programme import Entry, Look, Standing, programme, standing_of
 from ab_pipeline.experiments.report.svg import png
+from ab_pipeline.experiments.result import Readout, Verdict
 from ab_pipeline.experiments.series import Series
 from ab_pipeline_tests.experiments.examples import experiment
 from ab_pipeline_tests.experiments.report.browser import chromium, opened, violations
@@ -40,9 +44,18 @@ def folder(reports: dict[str, Report], tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("pages")
     for name, report in reports.items():
         (folder / f"{name}.html").write_text(page(report), encoding="utf-8")
-    listing = index(list(reports.values()), [f"{name}.html" for name in reports])
+    listing = programme([entry(report, f"{name}.html") for name, report in reports.items()])
     (folder / "index.html").write_text(listing, encoding="utf-8")
     return folder
+
+
+def entry(report: Report, link: str | None = None) -> Entry:
+    """As of its own day, with a look a day from its start on that says the same."""
+    readout, experiment = report.readout, report.experiment
+    days = (readout.as_of - experiment.start_date).days + 1
+    looks = [Look(experiment.start_date + dt.timedelta(days=n), Verdict.KEEP_RUNNING) for n in range(days - 1)]
+    history = (*looks, Look(readout.as_of, readout.verdict))
+    return Entry(experiment, standing_of(experiment, readout, readout.as_of), history, report, link)
 
 
 def texts(page: Page, selector: str) -> list[str]:
@@ -178,16 +191,17 @@ def test_what_nobody_declared_is_refused_and_has_no_plan(browser: Browser, tmp_p
 
 def test_an_aa_experiment_that_found_nothing_says_so_in_the_index_too(browser: Browser, tmp_path: Path) -> None:
     calm = simulated({"control": 0.0, "same": 0.0}, seed=4, of=experiment(is_aa=True, pre_period_days=14))
-    (tmp_path / "index.html").write_text(index([calm], ["aa.html"]), encoding="utf-8")
+    (tmp_path / "index.html").write_text(programme([entry(calm, "aa.html")]), encoding="utf-8")
     with opened(browser, tmp_path / "index.html", 1280) as (opened_page, _):
         assert texts(opened_page, ".badge") == ["do not ship"]
         assert texts(opened_page, ".headline") == ["It is an A/A experiment: there is nothing to ship."]
     assert calm.headline == "Do not ship"
 
 
-def test_the_index_leads_to_each_page_those_to_ship_first(browser: Browser, folder: Path) -> None:
+def test_the_programme_leads_to_each_page_those_that_wait_for_a_decision_first(browser: Browser, folder: Path) -> None:
     with opened(browser, folder / "index.html", 1280) as (page, _):
-        assert texts(page, ".badge") == ["ship", "keep running", "do not decide"]
+        assert texts(page, ".badge") == ["ship", "do not decide", "keep running"]
+        assert texts(page, ".history")[0] == "ship since 28 January 2025 keep running since 1 January 2025"
         page.get_by_role("link", name="One-page checkout").first.click()
         assert texts(page, "h2")[0] == "Ship one_page"
 
@@ -220,3 +234,37 @@ def test_pictures_for_dagster_are_png(reports: dict[str, Report]) -> None:
     assert list(drawn) == ["effects", "revenue: effect by day", "clicks_per_view: effect by day"]
     for drawing in drawn.values():
         assert png(drawing).startswith(b"\x89PNG")
+
+
+def test_the_programme_shows_one_part_of_itself_by_its_filters(browser: Browser, folder: Path) -> None:
+    def shown() -> list[str]:
+        return [text for text in texts(page, ".badge") if text]
+
+    with opened(browser, folder / "index.html", 1280) as (page, _):
+        filters = texts(page, ".filters a")
+        assert filters == ["All 3", "Waits for a decision 2", "Is running 1", "Has not started 0", "Has ended 0"]
+        for name, expected in (("Is running", 1), ("Waits for", 2), ("Has ended", 0), ("All", 3)):
+            page.get_by_role("link", name=name).click()
+            assert page.locator(".card:visible").count() == expected
+        assert shown() == ["ship", "do not decide", "keep running"]
+
+
+def test_where_an_experiment_stands() -> None:
+    one, calm = experiment(), experiment(is_aa=True)
+    running, over = one.end_date - dt.timedelta(days=1), one.end_date
+
+    def standing(as_of: dt.date, verdict: Verdict, days_later: int = 0, of: Experiment = one) -> Standing:
+        readout = Readout("checkout", as_of, verdict, (), (), ())
+        return standing_of(of, readout, as_of + dt.timedelta(days=days_later))
+
+    assert standing(running, Verdict.KEEP_RUNNING) == Standing.RUNS
+    assert standing(running, Verdict.DO_NOT_DECIDE) == Standing.RUNS
+    assert standing(running, Verdict.SHIP) == Standing.WAITS
+    assert standing(running, Verdict.DO_NOT_SHIP) == Standing.WAITS
+    assert standing(over, Verdict.DO_NOT_DECIDE) == Standing.WAITS
+    assert standing(over, Verdict.SHIP, 14) == Standing.WAITS
+    assert standing(over, Verdict.SHIP, 15) == Standing.ENDED
+    assert standing(over, Verdict.DO_NOT_SHIP, of=calm) == Standing.ENDED
+    assert standing(over, Verdict.DO_NOT_DECIDE, 15, replace(one, is_inferred=True)) == Standing.RUNS
+    assert standing_of(one, None, one.start_date - dt.timedelta(days=1)) == Standing.PLANNED
+    assert standing_of(one, None, over + dt.timedelta(days=1)) == Standing.ENDED
