@@ -12,6 +12,7 @@ from ab_pipeline.assets.freshness import daily_freshness, daily_keys, raw_freshn
 from ab_pipeline.assets.raw import raw_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
 from ab_pipeline.automation.alerts import alert_sensors
+from ab_pipeline.automation.news_sensor import news_sensor
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges, late_data_sweep_schedule, raw_changes_sensor
 from ab_pipeline.automation.schedules import schedules
 from ab_pipeline.automation.turns import Turns
@@ -62,7 +63,11 @@ defs = Definitions(
     assets=[*raw_assets(_manifest, _translator), _warehouse_assets, _readout_assets, BACKUP],
     asset_checks=[*_freshness_checks, _backup.check],
     jobs=[_refresh, _snapshots, _freshness, _cleanup, *_backup.jobs, *_upkeep],
-    sensors=[raw_changes_sensor(_raw_changes, _refresh, _settings.seconds_between_looks), *alert_sensors(_settings)],
+    sensors=[
+        raw_changes_sensor(_raw_changes, _refresh, _settings.seconds_between_looks),
+        *alert_sensors(_settings),
+        news_sensor(_settings),
+    ],
     schedules=[
         late_data_sweep_schedule(_raw_changes, _refresh, _settings),
         *schedules(_settings, refresh=_refresh, snapshots=_snapshots, freshness=_freshness, turns=_turns),

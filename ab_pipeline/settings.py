@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     freshness_deadline_hour: int = Field(default=9, ge=5, le=23)
     slack_channel: str | None = None
     slack_token: SecretStr | None = None
+    alert_webhook: SecretStr | None = None
+    alert_smtp: SecretStr | None = None
+    alert_mail_from: str | None = Field(default=None, pattern=r"^[^\r\n]+@[^\r\n]+$")
+    alert_mail_to: str | None = Field(default=None, pattern=r"^[^@\s,]+@[^@\s,]+(\s*,\s*[^@\s,]+@[^@\s,]+)*$")
 
     accounts_path: Path = PROJECT_ROOT / "data" / "accounts.json"
     session_secret: SecretStr | None = None
@@ -234,6 +238,22 @@ class Settings(BaseSettings):
             raise ValueError(f"alerts to Slack need {ENV_PREFIX}{missing.upper()} too")
         return self
 
+    @field_validator("alert_webhook", "alert_smtp")
+    @classmethod
+    def _address(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        schemes = ("https", "http") if info.field_name == "alert_webhook" else ("smtps", "smtp")
+        if url and (urlsplit(url.get_secret_value()).scheme not in schemes or not _host(url.get_secret_value())):
+            # it may hold a password or be one
+            raise PydanticCustomError("secret", "{what}", {"what": f"it is not of the form {schemes[0]}://host/..."})
+        return url
+
+    @model_validator(mode="after")
+    def _mail_needs_all(self) -> Self:
+        names = ("alert_smtp", "alert_mail_from", "alert_mail_to")
+        if any(getattr(self, name) for name in names) and (missing := self._missing(*names)):
+            raise ValueError(f"messages by e-mail need {missing} too")
+        return self
+
     @field_validator("session_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -334,6 +354,15 @@ def get_settings() -> Settings:
     settings = load_settings()
     os.environ.update(settings.dbt_environment())
     return settings
+
+
+def _host(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        # a port that is none is told when it is read
+        return parts.hostname if parts.port is None or parts.port else None
+    except ValueError:
+        return None
 
 
 def _renamed() -> list[str]:

@@ -26,8 +26,9 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from ab_pipeline.automation.alert import QUIET, Alert, Outcome, Record, decide
 from ab_pipeline.automation.alert_file import AlertFile
+from ab_pipeline.automation.channels import Deliver, channels, together
 from ab_pipeline.automation.failures import EVENT_TYPES, check_alerts, run_alerts
-from ab_pipeline.automation.slack import DeliveryError, slack_channel
+from ab_pipeline.automation.slack import DeliveryError
 from ab_pipeline.settings import Settings
 
 # a run's end is stamped before it is committed: another may show up later with an earlier time
@@ -40,13 +41,12 @@ _CHECK_FAILURES = "check_failure_alerts"
 ALERT_SENSORS = frozenset({_RUN_FAILURES, _CHECK_FAILURES})
 
 AlertsOf = Callable[[DagsterRun, Sequence[DagsterEvent], AssetGraph], list[Alert]]
-Deliver = Callable[[str], None]
 
 
 def alert_sensors(settings: Settings, channel: Deliver | None = None) -> list[SensorDefinition]:
     """One sensor for failed runs, one for failed asset checks; to `channel` instead of the configured one if given."""
     file = AlertFile(settings.alerts_path)
-    channel = channel or slack_channel(settings)
+    channel = channel or together(channels(settings))
     least = AssetCheckSeverity(settings.alert_severity)
 
     def alert_sensor(
