@@ -110,12 +110,15 @@ def serve(settings: Settings, home: Path, workspace: Sequence[Path], listening: 
     """Serve until a signal comes.
 
     Raises:
-        SettingsError: passwords would go in clear text.
+        SettingsError: passwords would go in clear text, or the port is taken.
         AccountsError, StorageError: what it needs cannot be used.
     """
+    from dagster._utils import is_port_in_use
     from dagster._utils.interrupts import setup_interrupt_handlers
 
     check_not_in_clear_text(listening, settings)
+    if is_port_in_use(listening.host, listening.port):
+        raise SettingsError(f"port {listening.port} of {listening.host} is taken: end what listens there, or --port")
     parts = parts_of(settings, home)
     # without, uvicorn ends by SIGTERM before the code server does
     setup_interrupt_handlers()
