@@ -11,6 +11,7 @@ from ab_pipeline.sample_data.spec import SampleSpec
 from benchmarks.backups import kill_each, states_that_existed
 from benchmarks.calibration import calibrate
 from benchmarks.cleanup import clean_up_to_a_tenth
+from benchmarks.door import costs as door_costs
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.readouts import DAYS
 from benchmarks.readouts import costs as experiment_costs
@@ -146,6 +147,23 @@ def experiments(folder: Path, _runs: int) -> None:
     print(f"A cap on one metric adds {found.cap:.1f} s to all days", flush=True)
 
 
+def door(folder: Path, runs: int) -> None:
+    """The door / Dagster's own web server: a query that does nothing, one that reads, memory."""
+    found = door_costs(folder, 100 * runs)
+    for way, ours in (("a session", found.session), ("a token", found.token)):
+        milliseconds = (1000 * ours.version, 1000 * found.bare.version)
+        print(
+            f"{{version}} by {way} / dagster-webserver: {milliseconds[0]:.1f} ms / {milliseconds[1]:.1f} ms,"
+            f" {milliseconds[0] - milliseconds[1]:.1f} ms more (goal: 2)"
+        )
+        ratio = ours.runs / found.bare.runs
+        print(
+            f"100 runs by {way}: {1000 * ours.runs:.0f} ms / {1000 * found.bare.runs:.0f} ms = {ratio:.2f} (goal: 1.1)"
+        )
+    ours, theirs = found.session.bytes / 1e6, found.bare.bytes / 1e6
+    print(f"Memory of serve / dagster-webserver: {ours:.0f} MB / {theirs:.0f} MB = {ours / theirs:.2f} (goal: 1.2)")
+
+
 def calibration(_folder: Path, _runs: int) -> None:
     """The read-out's promises on 2,000 simulated experiments of each kind."""
     calibrate()
@@ -162,6 +180,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "cleanup": cleanup,
     "backups": backups,
     "calibration": calibration,
+    "door": door,
     "experiments": experiments,
 }
 
