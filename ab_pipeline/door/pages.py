@@ -42,6 +42,8 @@ class Pages:
             Route("/docs/", self.documentation, methods=["GET"]),
             Route("/api/v1/experiments", self.programme_json, methods=["GET"]),
             Route("/api/v1/experiments/{name:path}/readout", self.readout, methods=["GET"]),
+            # Dagster answers with its page to whatever it does not know
+            Route("/api/{rest:path}", self.nothing),
         ]
 
     async def with_slash(self, request: Request) -> Response:
@@ -73,6 +75,10 @@ class Pages:
         # the programme's own file lies among them
         missing = "There is no such experiment, or it has no users yet"
         return sentence(missing, 404) if name == "index" else await self._json(f"{name}.json", missing)
+
+    async def nothing(self, _request: Request) -> Response:
+        """For programs that ask for what there is not."""
+        return sentence("There is /api/v1/experiments, and /api/v1/experiments/X/readout", 404)
 
     async def _html(self, name: str, policy: str, missing: str) -> Response:
         headers = {"Content-Security-Policy": policy, "Cache-Control": "private, no-cache"}

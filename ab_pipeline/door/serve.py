@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ab_pipeline.door.accounts import AccountsFile
 from ab_pipeline.door.audit import Audit
 from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.door.identity import Identity
+from ab_pipeline.door.launched_by import LaunchedByRunCoordinator
 from ab_pipeline.door.login import Login
 from ab_pipeline.door.pages import Pages
 from ab_pipeline.door.secret import session_secret
@@ -34,6 +36,7 @@ from ab_pipeline.settings import LOOPBACK, Settings, SettingsError
 if TYPE_CHECKING:
     from ab_pipeline.door.oidc import Oidc
 
+_logger = logging.getLogger("ab_pipeline.door")
 # as dagster-webserver has them
 _STATEMENT_TIMEOUT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW = 15_000, 3_600, 20
 
@@ -124,6 +127,11 @@ def serve(settings: Settings, home: Path, workspace: Sequence[Path], listening: 
     setup_interrupt_handlers()
     target = WorkspaceFileTarget([str(path) for path in workspace])
     with DagsterInstance.from_config(str(home)) as instance, opened(instance, target, parts) as app:
+        if not isinstance(instance.run_coordinator, LaunchedByRunCoordinator):
+            _logger.warning(
+                "runs will not say who launched them: %s lacks the run_coordinator of deploy/dagster.yaml",
+                home / "dagster.yaml",
+            )
         uvicorn.run(
             app,
             host=listening.host,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.resources import files
 from pathlib import Path
 
 from ab_pipeline.maintenance.object_store import ObjectMissingError, ObjectStore
@@ -35,10 +36,7 @@ def write_documentation(manifest: Path, store: ObjectStore) -> bool:
 
 
 def _page(manifest: str) -> str:
-    # dbt is loaded in this process already, where runs are
-    from dbt.task.docs import DOCS_INDEX_FILE_PATH
-
-    template = Path(DOCS_INDEX_FILE_PATH).read_text(encoding="utf-8")
+    template = (files("dbt") / "task" / "docs" / "index.html").read_text(encoding="utf-8")
     assert _MANIFEST in template
     catalog = json.dumps({"metadata": {}, "nodes": {}, "sources": {}, "errors": None})
     # what is inside a script must not end it

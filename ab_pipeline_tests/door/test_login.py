@@ -10,15 +10,20 @@ from pathlib import Path
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from ab_pipeline.door import accounts as accounts_module
+from ab_pipeline.door import guard as guard_module
 from ab_pipeline.door import login as login_module
-from ab_pipeline.door.accounts import AccountsFile
+from ab_pipeline.door.accounts import AccountsError, AccountsFile
 from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.door.login import inside
 from ab_pipeline.door.roles import Role
+from ab_pipeline.door.secret import session_secret
 from ab_pipeline.door.throttle import OF_ONE_ADDRESS, OF_ONE_NAME, Throttle
+from ab_pipeline.settings import Settings
 from ab_pipeline_tests.door.doors import PASSWORD, URL, InFront, empty_door
 from ab_pipeline_tests.door.graphql import ask
 
@@ -204,8 +209,6 @@ def test_what_another_sites_page_sends_is_refused(front: InFront, headers: dict[
 
 
 def test_another_sites_page_opens_no_websocket(front: InFront) -> None:
-    from starlette.websockets import WebSocketDisconnect
-
     client = front.logged_in(Role.ADMIN, next(addresses))
     with (
         pytest.raises(WebSocketDisconnect),
@@ -214,6 +217,33 @@ def test_another_sites_page_opens_no_websocket(front: InFront) -> None:
         pass
     with client.websocket_connect("ws://127.0.0.1:3000/graphql", ["graphql-ws"], headers={"Origin": URL}):
         pass
+
+
+def test_a_websocket_ends_with_its_session(front: InFront, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard_module, "_WEBSOCKET_LOOK_SECONDS", 0.1)
+    client = front.logged_in(Role.VIEWER, next(addresses))
+    with client.websocket_connect("ws://127.0.0.1:3000/graphql", ["graphql-ws"]) as socket:
+        socket.send_json({"type": "connection_init"})
+        assert socket.receive_json() == {"type": "connection_ack"}
+        client.post("/logout")
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_json()
+    assert (ended.value.code, ended.value.reason) == (1008, "log in again")
+
+
+def test_a_lost_key_ends_sessions_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").touch()
+    first = session_secret(Settings(), tmp_path)
+    assert session_secret(Settings(), tmp_path) == first
+    assert (tmp_path / "session.key").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "session.key").unlink()
+    assert session_secret(Settings(), tmp_path) != first
+    for content, mode, sentence in (("", 0o600, "is damaged: remove it"), ("x" * 64, 0o640, "others may read")):
+        (tmp_path / "session.key").write_text(content)
+        (tmp_path / "session.key").chmod(mode)
+        with pytest.raises(AccountsError, match=sentence):
+            session_secret(Settings(), tmp_path)
+    assert session_secret(Settings(session_secret=SecretStr("y" * 32)), tmp_path) == "y" * 32
 
 
 def test_our_own_page_is_not_elsewhere(front: InFront) -> None:

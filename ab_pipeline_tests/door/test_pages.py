@@ -70,6 +70,11 @@ def test_every_role_sees_pages_and_json_that_a_run_has_written(front: InFront, r
             assert (readout["version"], readout["verdict"]) == (1, "ship")
 
 
+def test_what_the_api_does_not_have_is_told_what_it_has(front: InFront) -> None:
+    got = front.program(Role.VIEWER).get("/api/v2/experiments")
+    assert (got.status_code, got.json()["error"][:28]) == (404, "There is /api/v1/experiments")
+
+
 @pytest.mark.parametrize(
     "path",
     [
