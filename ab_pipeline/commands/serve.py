@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from ab_pipeline.settings import PROJECT_ROOT, get_settings
+from ab_pipeline.paths import PROJECT_ROOT
+from ab_pipeline.settings import get_settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -21,7 +21,8 @@ from ab_pipeline.door.audit import Audit, Deed
 from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.door.roles import Role
 from ab_pipeline.door.serve import opened, parts_of
-from ab_pipeline.settings import PROJECT_ROOT, Settings
+from ab_pipeline.paths import PROJECT_ROOT
+from ab_pipeline.settings import Settings
 
 PASSWORD = "correct horse battery"
 URL = "http://127.0.0.1:3000"

@@ -19,7 +19,7 @@ import httpx2
 
 from ab_pipeline.door.accounts import AccountsFile
 from ab_pipeline.door.roles import Role
-from ab_pipeline.settings import PROJECT_ROOT
+from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline_tests.door.doors import PASSWORD
 
 COMMAND = Path(sys.executable).with_name("ab-pipeline")
