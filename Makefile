@@ -10,7 +10,7 @@ QUIET := --config quiet.yaml
 BUSY = $(if $(LOAD),$(BIN)/python -m ab_pipeline_tests.load $(LOAD))
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help install demo dev quick test test-all browser lint bench soak lock clean
+.PHONY: help install demo dev quick coverage test test-all browser lint bench soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -58,6 +58,9 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --d
 
 quick: .venv/developed ## the tests that need no server and no build, for every save
 	$(PYTEST) -m "not slow and not thorough" --junitxml=.pytest/quick.xml
+
+coverage: .venv/developed ## what the quick tests run through, with a floor
+	$(PYTEST) -m "not slow and not thorough" --cov --cov-report=term:skip-covered
 
 test: .venv/developed browser ## every promise; LOAD=6 has six processes compute beside it
 	$(BUSY) $(PYTEST) -m "not thorough" --junitxml=.pytest/test.xml
