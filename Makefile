@@ -10,7 +10,7 @@ QUIET := --config quiet.yaml
 BUSY = $(if $(LOAD),$(BIN)/python -m ab_pipeline_tests.load $(LOAD))
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help install demo dev quick coverage test test-all browser lint bench soak lock clean
+.PHONY: help install demo dev quick coverage test test-all seeded-faults browser lint bench soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -68,6 +68,9 @@ test: .venv/developed browser ## every promise; LOAD=6 has six processes compute
 test-all: .venv/developed browser ## the same for longer, on both targets, under load
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) --junitxml=.pytest/test-all.xml
 	$(MAKE) test LOAD=6
+
+seeded-faults: .venv/developed ## known faults, each put into a copy of the code: does its test find it?
+	$(BIN)/python -m ab_pipeline_tests.seeded_faults
 
 lint: .venv/developed ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .

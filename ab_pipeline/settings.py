@@ -369,7 +369,7 @@ def _renamed() -> list[str]:
     env_file = Settings.model_config.get("env_file")
     in_file = dotenv_values(str(env_file)) if env_file else {}
     return [
-        f"{ENV_PREFIX}{old} is called {ENV_PREFIX}{new}: rename it in the environment or in {PROJECT_ROOT / '.env'}."
+        f"{ENV_PREFIX}{old} is called {ENV_PREFIX}{new}: rename it in the environment or in {ENV_FILE}."
         for old, new in _RENAMED.items()
         if os.environ.get(ENV_PREFIX + old) or in_file.get(ENV_PREFIX + old)
     ]

@@ -23,7 +23,7 @@ from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline_tests.door.doors import PASSWORD
 
 COMMAND = Path(sys.executable).with_name("ab-pipeline")
-_PATIENCE_SECONDS = 90
+_PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from ab_pipeline_tests.door.doors import InFront
 from ab_pipeline_tests.door.graphql import LAUNCH, answer, ask
 from ab_pipeline_tests.servers import empty_database
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse battery"
 DAY = dt.timedelta(days=1)
 NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)

@@ -27,6 +27,8 @@ from ab_pipeline.settings import Settings
 from ab_pipeline_tests.door.doors import PASSWORD, URL, InFront, empty_door
 from ab_pipeline_tests.door.graphql import ask
 
+pytestmark = pytest.mark.slow
+
 WRONG = "wrong horse battery"
 HTML = {"Accept": "text/html"}
 addresses = iter(f"10.1.{n // 250}.{n % 250 + 1}" for n in range(60_000))

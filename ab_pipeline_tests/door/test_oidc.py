@@ -23,6 +23,8 @@ from ab_pipeline_tests.door.doors import InFront, empty_door
 from ab_pipeline_tests.door.graphql import ask
 from ab_pipeline_tests.door.wrong_provider import CLIENT, Provider, wrong_provider
 
+pytestmark = pytest.mark.slow
+
 ROLES = {"ab-viewers": "viewer", "data-eng": "editor"}
 SETTINGS = {
     "oidc_client_id": CLIENT,
@@ -55,7 +57,7 @@ def real_provider() -> Iterator[str]:
     ]
     process = subprocess.Popen([*command, *users], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(100):
+        for _ in range(1200):
             try:
                 httpx2.get(f"http://127.0.0.1:{port}/.well-known/openid-configuration")
                 break

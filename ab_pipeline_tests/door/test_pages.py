@@ -18,6 +18,8 @@ from ab_pipeline_tests.door.doors import InFront, empty_door
 from ab_pipeline_tests.experiments.examples import experiment
 from ab_pipeline_tests.experiments.simulated import METRICS, simulated
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def registry() -> Registry:

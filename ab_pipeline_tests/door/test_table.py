@@ -18,6 +18,8 @@ from ab_pipeline.door.roles import HARMLESS_MUTATIONS, Role, least_role
 from ab_pipeline_tests.door.doors import LOCATION, InFront
 from ab_pipeline_tests.door.graphql import JSON, LAUNCH, LAUNCH_WITHOUT_VARIABLES, answer, ask, mutations
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HEALTH = ("/healthz", "/readyz")
 ODD_PATHS = (
