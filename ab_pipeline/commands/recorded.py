@@ -68,15 +68,15 @@ def _begun(context: click.Context, params: Params) -> Callable[[str], None]:
         about=_without_password(json.dumps(about, default=str, ensure_ascii=False)),
     )
     try:
-        audit = Audit(DoorDatabase.beside(home))
-        number = audit.write(deed)
+        audit = Audit(DoorDatabase.beside(home, pooled=False))
+        written = audit.write(deed)
     except StorageError as error:
         click.echo(f"This is not in the audit: {error}", err=True)
         return lambda _: None
 
     def finish(result: str) -> None:
         try:
-            audit.finish(number, _without_password(result))
+            audit.finish(written, _without_password(result))
         except StorageError as error:
             click.echo(f"How it ended is not in the audit: {error}", err=True)
 

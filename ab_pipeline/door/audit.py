@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
@@ -34,26 +35,37 @@ class Deed:
 
 
 @dataclass(frozen=True)
+class Written:
+    """A deed that is written down, and where."""
+
+    number: int
+    deed: Deed
+
+
+@dataclass(frozen=True)
 class Audit:
     """The deeds, oldest first."""
 
     database: DoorDatabase
 
-    def write(self, deed: Deed) -> int:
-        """Write it down, and give its number.
+    def write(self, deed: Deed) -> Written:
+        """Write it down.
 
         Raises:
             StorageError: it could not be; then it must not be done either.
         """
-        row = {name: _cut(name, value) for name, value in asdict(deed).items()}
-        row["at"] = (deed.at or dt.datetime.now(dt.UTC)).replace(tzinfo=None)
+        stamped = replace(deed, at=deed.at or dt.datetime.now(dt.UTC))
         with self.database.transaction() as connection:
-            return connection.execute(insert(AUDIT).values(row).returning(AUDIT.c.id)).scalar_one()
+            number = connection.execute(insert(AUDIT).values(_row(stamped)).returning(AUDIT.c.id)).scalar_one()
+        return Written(number, stamped)
 
-    def finish(self, number: int, result: str) -> None:
-        """Write down what came of it."""
+    def finish(self, written: Written, result: str) -> None:
+        """Write down what came of it; all of it, where a restore has put another database in this one's place."""
+        done = _row(replace(written.deed, result=result))
         with self.database.transaction() as connection:
-            connection.execute(update(AUDIT).where(AUDIT.c.id == number).values(result=_cut("result", result)))
+            same = (AUDIT.c.id == written.number) & (AUDIT.c.at == done["at"])
+            if not connection.execute(update(AUDIT).where(same).values(result=done["result"])).rowcount:
+                connection.execute(insert(AUDIT).values(done))
 
     def deeds(self, since: dt.datetime | None = None, user: str | None = None) -> Iterator[Deed]:
         """Those of a user, since a time (UTC)."""
@@ -71,6 +83,12 @@ class Audit:
         """Drop what is older (UTC); how many."""
         with self.database.transaction() as connection:
             return connection.execute(delete(AUDIT).where(AUDIT.c.at < before.replace(tzinfo=None))).rowcount
+
+
+def _row(deed: Deed) -> dict[str, Any]:
+    assert deed.at
+    values = {name: _cut(name, value) for name, value in asdict(deed).items()}
+    return {**values, "at": deed.at.astimezone(dt.UTC).replace(tzinfo=None)}
 
 
 def _cut(name: str, value: object) -> object:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table, Text, create_engine, event, inspect
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, StorageError, dagster_storage
 
@@ -53,13 +54,15 @@ class DoorDatabase:
             _TABLES.create_all(engine)
 
     @classmethod
-    def beside(cls, home: Path) -> DoorDatabase:
+    def beside(cls, home: Path, *, pooled: bool = True) -> DoorDatabase:
         """In the PostgreSQL that the dagster.yaml below DAGSTER_HOME names, or in a file there.
+
+        Without a pool no connection stays open: a restore renames the database, which nobody may be in.
 
         Raises:
             StorageError: Dagster's storage is another, or out of reach.
         """
-        return cls(_engine(dagster_storage(home), home))
+        return cls(_engine(dagster_storage(home), home, pooled=pooled))
 
     @classmethod
     def found(cls, home: Path) -> DoorDatabase | None:
@@ -93,11 +96,14 @@ class DoorDatabase:
             raise StorageError(f"the door's tables in {self} cannot be used: {reason}") from error
 
 
-def _engine(storage: DagsterStorage, home: Path) -> Engine:
+def _engine(storage: DagsterStorage, home: Path, *, pooled: bool = True) -> Engine:
     if isinstance(storage, PostgresStorage):
         options = "-c statement_timeout=10000 -c lock_timeout=5000"
         return create_engine(
-            storage.sqlalchemy_url, pool_pre_ping=True, connect_args={"connect_timeout": 10, "options": options}
+            storage.sqlalchemy_url,
+            poolclass=None if pooled else NullPool,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10, "options": options},
         )
     path = home / FILE
     path.touch(mode=0o600)

@@ -15,7 +15,7 @@ from graphql import GraphQLError, GraphQLResolveInfo
 from graphql.execution import default_field_resolver
 from starlette.requests import HTTPConnection
 
-from ab_pipeline.door.audit import Audit, Deed
+from ab_pipeline.door.audit import Audit, Deed, Written
 from ab_pipeline.door.identity import Visitor, address_of, visitor_of
 from ab_pipeline.door.roles import HARMLESS_MUTATIONS, least_role, refusal
 from ab_pipeline.maintenance.storage import StorageError
@@ -51,7 +51,7 @@ def _locked(name: str, inner: Resolver, audit: Audit) -> Resolver:
                 audit.write(_refused(deed_of(visitor, connection, name, _about(arguments)), why or ""))
             raise _error(why or "Log in first", info)
         try:
-            number = audit.write(deed_of(visitor, connection, name, _about(arguments)))
+            written = audit.write(deed_of(visitor, connection, name, _about(arguments)))
         except StorageError as error:
             _logger.error("%s", error)
             raise _error("It could not be written down, so it is not done", info) from None
@@ -59,23 +59,23 @@ def _locked(name: str, inner: Resolver, audit: Audit) -> Resolver:
         try:
             result = inner(root, info, **arguments)
         except BaseException as error:
-            audit.finish(number, f"failed: {type(error).__name__}")
+            audit.finish(written, f"failed: {type(error).__name__}")
             raise
         if isawaitable(result):
-            return _awaited(result, audit, number)
-        audit.finish(number, _outcome(result))
+            return _awaited(result, audit, written)
+        audit.finish(written, _outcome(result))
         return result
 
     return resolve
 
 
-async def _awaited(result: Awaitable[Any], audit: Audit, number: int) -> Any:
+async def _awaited(result: Awaitable[Any], audit: Audit, written: Written) -> Any:
     try:
         outcome = await result
     except BaseException as error:
-        audit.finish(number, f"failed: {type(error).__name__}")
+        audit.finish(written, f"failed: {type(error).__name__}")
         raise
-    audit.finish(number, _outcome(outcome))
+    audit.finish(written, _outcome(outcome))
     return outcome
 
 

@@ -205,12 +205,12 @@ class Door(DagsterWebserver[WorkspaceProcessContext, WorkspaceRequestContext]):
             return JSONResponse({"error": why}, 403)
         if _kind(request) == "application/json" and await _json_object(request) is None:
             return JSONResponse({"error": "The body is no JSON object"}, 400)
-        number, result = await to_thread.run_sync(write, deed), "failed"
+        written, result = await to_thread.run_sync(write, deed), "failed"
         try:
             answer = await report(request)
             result = "done" if answer.status_code == 200 else f"failed: {answer.status_code}"
         finally:
-            await to_thread.run_sync(self._parts.audit.finish, number, result)
+            await to_thread.run_sync(self._parts.audit.finish, written, result)
         return answer
 
     async def _healthz(self) -> Response:

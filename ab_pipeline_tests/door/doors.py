@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from dagster import DagsterInstance
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget, PythonFileTarget, WorkspaceLoadTarget
 from starlette.applications import Starlette
@@ -91,7 +89,8 @@ def empty_door(home: Path, **settings: object) -> AbstractContextManager[InFront
 @contextmanager
 def _door(home: Path, target: WorkspaceLoadTarget, settings: Mapping[str, object]) -> Iterator[InFront]:
     home.mkdir(exist_ok=True)
-    shutil.copy(PROJECT_ROOT / "deploy" / "dagster.yaml", home)
+    waiting = "code_servers:\n  wait_for_local_processes_on_shutdown: true\n"
+    (home / "dagster.yaml").write_text((PROJECT_ROOT / "deploy" / "dagster.yaml").read_text() + waiting)
     made = Settings.model_validate(
         {
             "accounts_path": home / "accounts.json",
@@ -104,7 +103,6 @@ def _door(home: Path, target: WorkspaceLoadTarget, settings: Mapping[str, object
     for role in Role:
         accounts, tokens[role] = file.accounts().with_token(f"{role}-ci", role, dt.datetime.now(dt.UTC), 1)
         file.change(lambda _, accounts=accounts, role=role: accounts.with_user(role, role, PASSWORD))
-    before = psutil.Process().children()
     with (
         DagsterInstance.from_config(str(home)) as instance,
         opened(instance, target, parts_of(made, home)) as app,

@@ -12,7 +12,7 @@ from dagster import DagsterInstance
 
 from ab_pipeline.cli import main
 from ab_pipeline.commands import users as users_module
-from ab_pipeline.door.audit import BEGUN, Audit, Deed
+from ab_pipeline.door.audit import BEGUN, Audit, Deed, Written
 from ab_pipeline.door.database import FILE, DoorDatabase
 from ab_pipeline.door.roles import Role
 from ab_pipeline.door.sessions import EndedSessions
@@ -22,7 +22,7 @@ from ab_pipeline.maintenance.storage import StorageError, postgres_storage
 from ab_pipeline.settings import Settings
 from ab_pipeline_tests.door.doors import InFront
 from ab_pipeline_tests.door.graphql import LAUNCH, answer, ask
-from ab_pipeline_tests.servers import empty_database
+from ab_pipeline_tests.servers import empty_database, postgres_session
 
 pytestmark = pytest.mark.slow
 
@@ -48,12 +48,39 @@ def deed(action: str, at: dt.datetime = NOW, user: str = "ann") -> Deed:
 
 def test_a_deed_is_read_as_it_was_written_with_what_came_of_it(home: Path) -> None:
     audit = Audit(DoorDatabase.beside(home))
-    number = audit.write(deed("launchRun"))
+    written = audit.write(deed("launchRun"))
     assert [one.result for one in audit.deeds()] == [BEGUN]
-    audit.finish(number, "LaunchRunSuccess 1234")
+    audit.finish(written, "LaunchRunSuccess 1234")
     assert list(Audit(DoorDatabase.beside(home)).deeds()) == [
         Deed("ann", "admin", "password", "10.0.0.1", "launchRun", "", "LaunchRunSuccess 1234", NOW)
     ]
+
+
+def test_what_came_of_a_restore_is_in_the_database_that_took_its_place(home: Path) -> None:
+    audit = Audit(DoorDatabase.beside(home))
+    written = audit.write(deed("ab-pipeline restore"))
+    audit.forget(NOW + DAY)
+    # of the restored one, by the same number perhaps
+    audit.write(deed("launchRun", NOW - DAY))
+    audit.finish(written, "done")
+    assert sorted((one.action, one.result) for one in audit.deeds()) == [
+        ("ab-pipeline restore", "done"),
+        ("launchRun", BEGUN),
+    ]
+
+
+def test_a_command_leaves_no_connection_that_a_restore_would_wait_for(tmp_path: Path, postgres: str) -> None:
+    empty_database(postgres)
+    url = postgres_storage(postgres).sqlalchemy_url
+    (tmp_path / "dagster.yaml").write_text(f"storage:\n  postgres:\n    postgres_url: {url}\n")
+    others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    with postgres_session(postgres) as sql:
+        sql.execute(others)
+        [before] = sql.fetchone() or [0]
+        audit = Audit(DoorDatabase.beside(tmp_path, pooled=False))
+        audit.finish(audit.write(deed("ab-pipeline restore")), "done")
+        sql.execute(others)
+        assert (sql.fetchone() or [0])[0] <= before
 
 
 def test_deeds_are_asked_for_by_time_and_user_and_forgotten_by_age(home: Path) -> None:
@@ -147,7 +174,7 @@ def test_log_ins_and_log_outs_are_written_down_and_a_failed_one_as_nobodys(front
 def test_nothing_is_done_that_cannot_be_written_down(front: InFront, monkeypatch: pytest.MonkeyPatch) -> None:
     client, before = front.program(Role.LAUNCHER), front.instance.get_runs_count()
 
-    def refuse(*_: object) -> int:
+    def refuse(*_: object) -> Written:
         raise StorageError("the disk is full")
 
     monkeypatch.setattr(Audit, "write", refuse)
