@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -38,7 +39,8 @@ def test_a_killed_process_is_gone_whether_its_parent_has_noticed_or_not(process:
     worker = worker_of(process)
     assert not worker.is_gone()
     process.kill()
-    psutil.wait_procs([psutil.Process(process.pid)], timeout=0.5)
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     assert worker.is_gone(), "a zombie"
     process.wait()
     assert worker.is_gone()

@@ -70,6 +70,7 @@ def test_a_run_that_was_being_cancelled_when_its_process_was_killed_ends_as_well
     instance.report_run_canceling(run)
     kill(process)
     assert fail_lost_runs(instance) == [run.run_id]
+    assert status(instance, run) == DagsterRunStatus.CANCELED
 
 
 def test_its_slot_in_the_warehouse_pool_is_free_again(
