@@ -44,6 +44,7 @@ demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to tables and verdicts
 	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, open http://127.0.0.1:3000 and watch that day being refreshed."
 
 dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://127.0.0.1:3000
+	@echo "No login here: \`ab-pipeline serve\` has one (docs/door.md)."
 	cd deploy && ../$(BIN)/dagster dev -w ../workspace.yaml
 
 browser: $(AXE) ## what the tests of the page need: Chromium and axe-core

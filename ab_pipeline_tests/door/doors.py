@@ -108,8 +108,3 @@ def _door(home: Path, target: WorkspaceLoadTarget, settings: Mapping[str, object
         opened(instance, target, parts_of(made, home)) as app,
     ):
         yield InFront(app, instance, made, home, tokens)
-    # the code server was told to end, and waits up to a minute for what is asked of it
-    _, late = psutil.wait_procs([child for child in psutil.Process().children() if child not in before], timeout=20)
-    for child in late:
-        child.kill()
-    psutil.wait_procs(late)
