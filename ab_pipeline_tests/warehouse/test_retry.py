@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ab_pipeline.warehouse.retry import is_conflict, is_passing, wait_before
+from ab_pipeline.warehouse.base import ConflictError, WarehouseError
+from ab_pipeline.warehouse.retry import is_conflict, is_passing, retried, wait_before
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,30 @@ def test_what_will_fail_again_does_not_pass(message: str) -> None:
 def test_the_wait_doubles_give_or_take_a_half() -> None:
     for retry, seconds in ((1, 1), (2, 2), (3, 4)):
         assert seconds / 2 <= wait_before(retry) <= seconds * 1.5
+
+
+class Work:
+    """A transaction that fails at first."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.times = 0
+
+    def __call__(self) -> int:
+        self.times += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.times
+
+
+def test_a_conflict_is_tried_again_and_no_more_often_than_asked() -> None:
+    assert retried(Work(ConflictError("1023"), ConflictError("1023")), 2, first_wait=0) == 3
+    with pytest.raises(ConflictError):
+        retried(Work(*[ConflictError("1023")] * 3), 2, first_wait=0)
+
+
+def test_what_is_no_conflict_is_tried_once() -> None:
+    work = Work(WarehouseError("no such table"))
+    with pytest.raises(WarehouseError):
+        retried(work, 2, first_wait=0)
+    assert work.times == 1

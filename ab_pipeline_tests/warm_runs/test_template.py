@@ -105,6 +105,8 @@ def test_a_run_is_a_process_of_its_own_session_and_ends(template: Callable[..., 
         channel.say(a_run())
         worker = Worker.from_tag(channel.hear()["worker"])
         assert os.getsid(worker.pid) == worker.pid
+        time.sleep(0.5)
+        assert not worker.is_gone(), "it waits for the word to begin"
         process = psutil.Process(worker.pid)
         assert [file for file in process.open_files() if Path(file.path).is_relative_to(one.home)] == []
         channel.say({"begin": True})

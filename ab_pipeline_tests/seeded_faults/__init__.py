@@ -1,0 +1,1 @@
+"""Faults that are known, each with the test that finds it."""
