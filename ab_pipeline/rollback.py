@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from ab_pipeline.errors import UserError
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, tables_in, transaction
 
 _DAILY = f"{BUILT_SCHEMA}.analytics_variant_user_daily"
@@ -19,7 +20,7 @@ _BUILT_DAY = f"{BUILT_SCHEMA}.built_day"
 _DAYS = "datestamp between ? and ?"
 
 
-class RollbackError(Exception):
+class RollbackError(UserError):
     """There is nothing to show or to roll back. The message says why."""
 
 

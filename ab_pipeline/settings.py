@@ -16,6 +16,7 @@ from pydantic import ByteSize, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ab_pipeline.errors import UserError
 from ab_pipeline.paths import ENV_FILE, PROJECT_ROOT
 
 ENV_PREFIX = "AB_PIPELINE_"
@@ -29,7 +30,7 @@ ROLES = ("viewer", "launcher", "editor", "admin")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """A setting is missing or wrong. The message says which, and what to do."""
 
 

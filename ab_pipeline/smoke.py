@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, read_changes
+from ab_pipeline.errors import UserError
 from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_METADATA, USER_VARIANT
 from ab_pipeline.rollback import diff, roll_back
@@ -48,7 +49,7 @@ group by 1, 2, 3, 4, 5
 """
 
 
-class SmokeError(Exception):
+class SmokeError(UserError):
     """A step saw what it should not have seen."""
 
 

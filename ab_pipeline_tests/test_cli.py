@@ -130,18 +130,36 @@ def test_load_says_how_many_rows_of_how_many_files_went_where(path: Path, tmp_pa
     write_csv(tmp_path, "one.csv", "1,a", "2,b")
     write_csv(tmp_path, "two.csv", "3,a")
     assert printed("load", "user_variant", str(tmp_path / "*.csv")) == "raw_data.user_variant: 3 rows from 2 files\n"
-    printed("load", "user_variant", str(tmp_path / "two.csv"))
+    assert "was loaded into raw_data.user_variant at" in refusal("load", "user_variant", str(tmp_path / "two.csv"))
+    printed("load", "user_variant", str(tmp_path / "two.csv"), "--again")
     assert execute(path, "select count(*) from raw_data.user_variant") == [(4,)]
     printed("load", "user_variant", str(tmp_path / "two.csv"), "--replace")
     assert execute(path, "select user_id from raw_data.user_variant") == [(3,)]
 
 
 def test_load_names_the_file_that_is_missing_or_the_line_and_column_that_is_wrong(path: Path, tmp_path: Path) -> None:
+    printed("load", "user_variant", write_csv(tmp_path, "good.csv", "1,a"))
     file = write_csv(tmp_path, "bad.csv", "1,a", "one,b")
     sentence = refusal("load", "user_variant", file)
     assert f"{file}, line 3, column user_id: found 'one', expected a whole number" in sentence
+    assert "--widen makes it varchar(32)" in sentence
     assert "gone.csv' matches no file" in refusal("load", "user_variant", str(tmp_path / "gone.csv"))
     assert sentence.endswith("Nothing was loaded. Correct this and load again.\n")
+
+
+def test_load_tells_the_days_it_touched_what_it_left_out_and_what_the_built_in_models_do_not_take(
+    path: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "e.csv"
+    file.write_text("user_id,datestamp,item_id,clicked,purchased,paidamount,page\n7,2026-01-03,5,1,1,12.99,x\n")
+    first, *remarks = printed("load", "user_event", str(file)).splitlines()
+    assert first == "raw_data.user_event: 1 row from 1 file, 2026-01-03"
+    assert remarks[0] == f"  {file}: page left out."
+    assert "raw_data.user_event.paidamount is decimal(18,2): the built-in models take integer" in remarks[1]
+    assert printed("load", "user_event", str(file), "--undo").startswith(
+        "raw_data.user_event: 1 row taken back of 1 file, 2026-01-03"
+    )
+    assert execute(path, "select count(*) from raw_data.user_event") == [(0,)]
 
 
 # summary

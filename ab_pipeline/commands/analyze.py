@@ -6,22 +6,26 @@ import datetime as dt
 from pathlib import Path
 
 import click
-from rich.console import Console
+
+from ab_pipeline.commands.progress import progress_of
+from ab_pipeline.commands.reading_options import reads_files
+from ab_pipeline.commands.terminal import verbose_option
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--variant", required=True, metavar="COL", help="The column that says which variant a user got.")
+@click.option("--variant", metavar="COL", help="The column that says which variant a user got.")
 @click.option(
     "--metric",
     "metrics",
-    required=True,
     multiple=True,
     metavar="COL[:kind]",
-    help="A metric: mean, count or proportion of a column, or COL/COL for a ratio of sums. A boolean column is a"
-    " proportion, another a mean. Once or more; the first one decides.",
+    help="A metric: mean, count or proportion of a column, or COL/COL for a ratio of sums. A column of yes and no, or"
+    " of 0 and 1, is a proportion, another a mean. Once or more; the first one decides.",
 )
-@click.option("--control", metavar="NAME", help="The variant to compare with: `control` or the first by name without.")
+@click.option(
+    "--control", metavar="NAME", help="The variant to compare with; guessed by its name or size, and told, without."
+)
 @click.option("--user", metavar="COL", help="The column that names users, to be sure that each has one row.")
 @click.option("--covariate", metavar="COL", help="A number known of each user before the experiment; gives CUPED.")
 @click.option(
@@ -52,23 +56,48 @@ from rich.console import Console
     metavar="NAME=SHARE",
     help="The expected share of a variant, where they are not alike.",
 )
+@click.option("--sum-rows", is_flag=True, help="A row is a session or a day: sum up those of each --user.")
+@click.option(
+    "--wide",
+    is_flag=False,
+    flag_value="",
+    metavar="[COL,...]",
+    help="A column is a variant, a cell the value of a user: all columns of numbers, or these.",
+)
+@click.option(
+    "--counts",
+    is_flag=False,
+    flag_value="",
+    metavar="[COL]",
+    help="A row stands for as many users as this column says, and the metric is how many of them did something.",
+)
+@verbose_option
 @click.option("--json", "as_json", is_flag=True, help="Print the read-out as JSON, for programs.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="PAGE.html", help="Write a page.")
+@reads_files
 def analyze(
     *,
     file: Path,
+    variant: str | None,
+    wide: str | None,
+    counts: str | None,
     metrics: tuple[str, ...],
     segments: tuple[str, ...],
     lower_is_better: tuple[str, ...],
     weights: tuple[str, ...],
+    verbose: bool,
     as_json: bool,
     report: Path | None,
     **options: object,
 ) -> None:
-    """Read out FILE, a CSV or Parquet file with one row per user. Its last day is taken to be the planned end.
+    """Read out FILE, which has one row per user: CSV, Excel or Parquet. Its last day is taken to be the planned end.
 
     An empty cell of a metric counts as 0: a user without events did nothing. Rows without a variant are left out.
     """
+    if wide is None and (variant is None or not metrics):
+        raise click.UsageError("say with --variant which column names the variants, and with --metric what to compare")
+    if wide is not None and (variant, counts) != (None, None):
+        raise click.UsageError("with --wide the columns are the variants: leave --variant and --counts out")
     # tea-tasting and scipy take a second to import, which no other command needs
     from ab_pipeline.commands.readout_text import print_readout
     from ab_pipeline.experiments.contract import to_json
@@ -78,20 +107,23 @@ def analyze(
 
     question = Question(
         file,
+        variant=variant or "",
         metrics=metrics,
         segments=segments,
         lower_is_better=frozenset(lower_is_better),
         weights=dict(map(_weight, weights)),
+        wide=None if wide is None else tuple(name.strip() for name in wide.split(",") if name.strip()),
+        counts=counts,
         **options,  # type: ignore[arg-type]
     )
-    answer = analyze_file(question, dt.datetime.now(dt.UTC).date())
+    answer = analyze_file(question, dt.datetime.now(dt.UTC).date(), progress_of)
     if report:
         report.write_text(page(answer), encoding="utf-8")
         click.echo(f"Wrote {report}", err=True)
     if as_json:
         click.echo(to_json(answer.readout))
     else:
-        print_readout(Console(width=1000, soft_wrap=True), answer)
+        print_readout(answer, verbose=verbose)
 
 
 def _weight(text: str) -> tuple[str, float]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
+from ab_pipeline.commands.terminal import console, show, verbose_option
 from ab_pipeline.maintenance.backup.catalog import backups as listed
 from ab_pipeline.maintenance.backup.catalog import check_files, expire, find
 from ab_pipeline.maintenance.backup.manifest import Manifest
@@ -25,8 +26,6 @@ from ab_pipeline.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from ab_pipeline.maintenance.backup.restore import Destination
-
-_console = Console(width=1000, soft_wrap=True, highlight=False)
 
 
 @click.command()
@@ -49,7 +48,8 @@ def backup() -> None:
 
 
 @click.command()
-def backups() -> None:
+@verbose_option
+def backups(verbose: bool) -> None:
     """The backups there are, oldest first, and which of them were proved by restoring them."""
     _, store = _opened()
     table = Table(
@@ -64,7 +64,10 @@ def backups() -> None:
         partitions = sum(digest.count for digest in made.contents.partitions.values())
         verified = f"{found.verified_at:%Y-%m-%d %H:%M} UTC" if found.verified_at else "not yet"
         table.add_row(found.name, made.kind, f"{runs:,}", f"{partitions:,}", f"{made.size:,}", verified)
-    _console.print(table if table.rows else f"{store.location} holds no backup")
+    if table.rows:
+        show(table, fold=("verified",), spare=("partitions", "runs", "of"), verbose=verbose)
+    else:
+        _say(f"{store.location} holds no backup")
 
 
 @click.command()
@@ -166,7 +169,7 @@ def _show(made: Manifest) -> None:
 
 
 def _say(line: str) -> None:
-    _console.print(line)
+    console().print(escape(line))
 
 
 def _right(*names: str) -> list[Column]:

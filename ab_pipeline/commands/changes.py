@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 import click
-from rich.console import Console
 from rich.table import Table
+
+from ab_pipeline.commands.terminal import show
 
 
 @click.command()
@@ -30,4 +31,4 @@ def changes() -> None:
         first, last = (request.tags[tag] for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG))
         groups = sorted({graph.get(key).group_name for key in request.asset_selection or []})
         table.add_row(first if first == last else f"{first} to {last}", ", ".join(groups))
-    Console().print(table)
+    show(table, fold=("asset groups",))

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from ab_pipeline.commands.day import Day
+from ab_pipeline.commands.terminal import console, show, verbose_option
 from ab_pipeline.maintenance.storage import check_home, dagster_home
 from ab_pipeline.settings import get_settings
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
     from ab_pipeline.maintenance.cleanup.story import Story
 
-_console = Console(width=1000, soft_wrap=True, highlight=False)
 _NUMBERS = ("bytes", "runs", "of", "events", "rows", "files", "size")
 
 
 @click.command()
-def storage() -> None:
+@verbose_option
+def storage(verbose: bool) -> None:
     """What Dagster and its runs keep, how fast it grows, and when the disk is full."""
     from ab_pipeline.maintenance.cleanup.open import open_clean_up
     from ab_pipeline.maintenance.cleanup.show import STORE_COLUMNS, outlook, problem_lines, size, store_rows
@@ -34,16 +35,17 @@ def storage() -> None:
     with _instance() as instance:
         inventory = open_clean_up(instance, get_settings(), click.echo).measure()
         free = shutil.disk_usage(instance.root_directory).free
-    _print(STORE_COLUMNS, store_rows(inventory.stores))
+    _print(STORE_COLUMNS, store_rows(inventory.stores), spare=("rows or files a day", "bytes a day"), verbose=verbose)
     for line in problem_lines(inventory.stores):
-        _console.print(line)
-    _console.print(f"{size(sum(store.bytes for store in inventory.stores))} in all, {len(inventory.runs):,} runs")
-    _console.print(outlook(inventory.stores, free, inventory.at.date()))
+        console().print(line)
+    console().print(f"{size(sum(store.bytes for store in inventory.stores))} in all, {len(inventory.runs):,} runs")
+    console().print(outlook(inventory.stores, free, inventory.at.date()))
 
 
 @click.command()
 @click.option("--apply/--dry-run", "apply", default=False, help="Do it; without, only say what would be done.")
-def cleanup(apply: bool) -> None:
+@verbose_option
+def cleanup(apply: bool, verbose: bool) -> None:
     """Archive and remove old runs, ticks, logs and files, by the settings AB_PIPELINE_CLEANUP_*."""
     from ab_pipeline.maintenance.cleanup.open import open_clean_up
     from ab_pipeline.maintenance.cleanup.show import PLAN_COLUMNS, kept_lines, plan_rows, summary
@@ -52,12 +54,12 @@ def cleanup(apply: bool) -> None:
         clean_up = open_clean_up(instance, get_settings(), click.echo)
         report = clean_up.apply() if apply else clean_up.preview()
     if rows := plan_rows(report.plan, report.before):
-        _print(PLAN_COLUMNS, rows)
+        _print(PLAN_COLUMNS, rows, fold=("because", "ended"), spare=("events", "of"), verbose=verbose)
     else:
-        _console.print("no run goes")
+        console().print("no run goes")
     for line in kept_lines(report.plan):
-        _console.print(line)
-    _console.print(summary(report))
+        console().print(line)
+    console().print(summary(report))
     if report.errors:
         raise click.ClickException("\n".join(report.errors))
 
@@ -76,18 +78,18 @@ def list_days() -> None:
     opened = open_archive(get_settings())
     files = opened.files()
     if not files:
-        _console.print(
+        console().print(
             f"{opened.location} holds no archived runs: `ab-pipeline cleanup --apply` puts there what it removes"
         )
         return
     _print(("runs that ended on", "size", "file"), [(str(file.day), size(file.size), file.name) for file in files])
 
 
-@archive.command()
+@archive.command("show")
 @click.argument("run_id")
 @click.option("--ended", type=Day(), help="Look only at the runs that ended on this day, UTC.")
 @click.option("--logs/--no-logs", default=True, help="Also what the run printed.")
-def show(run_id: str, ended: dt.date | None, logs: bool) -> None:
+def show_run(run_id: str, ended: dt.date | None, logs: bool) -> None:
     """The story of an archived run: its events, why it failed, and what it printed. The start of RUN_ID is enough."""
     from ab_pipeline.maintenance.cleanup.archive import open_archive
 
@@ -125,9 +127,16 @@ def _instance() -> Iterator[DagsterInstance]:
         yield instance
 
 
-def _print(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print(
+    columns: tuple[str, ...],
+    rows: list[tuple[str, ...]],
+    *,
+    fold: tuple[str, ...] = (),
+    spare: tuple[str, ...] = (),
+    verbose: bool = False,
+) -> None:
     aligned = [Column(name, justify="right" if name.split()[0] in _NUMBERS else "left") for name in columns]
     table = Table(*aligned)
     for row in rows:
-        table.add_row(*row)
-    _console.print(table)
+        table.add_row(*map(escape, row))
+    show(table, fold=fold, spare=spare, verbose=verbose)

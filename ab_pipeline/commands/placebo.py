@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
+from ab_pipeline.commands.terminal import show
 from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
@@ -49,4 +49,4 @@ def placebo(experiment: str | None, runs: int, seed: int) -> None:
     )
     for one in found:
         table.add_row(one.metric_id, METHODS[one.method], f"{one.rate:.1%}")
-    Console(width=1000, soft_wrap=True).print(table)
+    show(table)

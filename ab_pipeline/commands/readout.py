@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ab_pipeline.commands.day import Day
+from ab_pipeline.commands.terminal import show, verbose_option
 from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
@@ -17,8 +18,9 @@ from ab_pipeline.warehouse.connect import warehouse_of
 @click.command()
 @click.argument("experiment")
 @click.option("--as-of", type=Day(), help="An older day than the newest.")
+@verbose_option
 @click.option("--json", "is_json", is_flag=True, help="As JSON: experiments/readout.schema.json describes it.")
-def readout(experiment: str, as_of: dt.date | None, is_json: bool) -> None:
+def readout(experiment: str, as_of: dt.date | None, verbose: bool, is_json: bool) -> None:
     """Which variant of an EXPERIMENT won, and may we believe it? Computed now from the tables; nothing is stored."""
     from ab_pipeline.commands.readout_text import print_readout
     from ab_pipeline.experiments.contract import to_json
@@ -32,11 +34,12 @@ def readout(experiment: str, as_of: dt.date | None, is_json: bool) -> None:
     if is_json:
         click.echo(to_json(found.readout))
     else:
-        print_readout(Console(width=1000, soft_wrap=True), report_of(found))
+        print_readout(report_of(found), verbose=verbose)
 
 
 @click.command()
-def verdicts() -> None:
+@verbose_option
+def verdicts(verbose: bool) -> None:
     """The newest verdict of every experiment, as the last refresh stored it."""
     from ab_pipeline.readouts.pages import page_url
     from ab_pipeline.readouts.store import newest_verdicts
@@ -47,5 +50,5 @@ def verdicts() -> None:
     columns = ("experiment", "as of", "verdict", "reason", "page, with `ab-pipeline serve`")
     table = Table(*columns, title="Verdicts", title_justify="left")
     for name, as_of, verdict, reason in found:
-        table.add_row(name, str(as_of), verdict, reason, page_url(settings.dagster_url, name))
-    Console(width=1000, soft_wrap=True).print(table)
+        table.add_row(*map(escape, (name, str(as_of), verdict, reason, page_url(settings.dagster_url, name))))
+    show(table, fold=("reason",), spare=("page, with `ab-pipeline serve`", "as of"), verbose=verbose)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Column, Table
+from rich.text import Text
 
+from ab_pipeline.commands.terminal import console, show
 from ab_pipeline.experiments import words
 from ab_pipeline.experiments.declaration import Metric
 from ab_pipeline.experiments.report import wording
@@ -24,24 +26,24 @@ _COLOURS = {
 _STATUS_COLOURS = {Status.FAIL: "bold red", Status.WARN: "yellow", Status.PASS: "green", Status.SKIPPED: "dim"}
 
 
-def print_readout(console: Console, report: Report) -> None:
+def print_readout(report: Report, *, verbose: bool = False) -> None:
     """Verdict, reasons, gates, the rows of all users, and the primary metrics by segment."""
-    readout = report.readout
+    readout, out = report.readout, console()
     name = escape(f"{report.experiment.name}, as of {readout.as_of}")
-    console.print(f"{name}: [bold {_COLOURS[readout.verdict]}]{escape(report.headline)}[/]")
+    out.print(f"{name}: [bold {_COLOURS[readout.verdict]}]{escape(report.headline)}[/]")
     for reason in readout.reasons:
-        console.print(f"  {escape(reason)}")
+        out.print(Padding(Text(reason), (0, 0, 0, 2)) if out.is_terminal else f"  {escape(reason)}")
     gates = Table("gate", "", "p", "detail", title="Gates", title_justify="left")
     for gate in readout.gates:
         status = f"[{_STATUS_COLOURS[gate.status]}]{words.STATUSES[gate.status]}[/]"
         gates.add_row(words.GATES[gate.name], status, wording.p_value(gate.p_value), escape(gate.detail))
-    console.print(gates)
+    show(gates, fold=("detail",), spare=("p",), verbose=verbose)
     tables = Tables(report.experiment, report.metrics, readout)
     everybody = [(words.METHODS[row.method], row) for row in tables.methods_of_all_users()]
-    console.print(_results("All users", "means are", everybody, tables.by_id))
+    _show_results("All users", "means are", everybody, tables, verbose=verbose)
     groups = list(_groups(tables.segments()))
     if groups:
-        console.print(_results("Segments", "segment", groups, tables.by_id))
+        _show_results("Segments", "segment", groups, tables, verbose=verbose)
 
 
 def _groups(segments: Iterable[SegmentTable]) -> Iterator[tuple[str, MetricResult]]:
@@ -52,12 +54,24 @@ def _groups(segments: Iterable[SegmentTable]) -> Iterator[tuple[str, MetricResul
             yield f"{segment.name}: do they differ?", segment.interaction
 
 
+def _show_results(
+    title: str, third: str, rows: Iterable[tuple[str, MetricResult]], tables: Tables, *, verbose: bool
+) -> None:
+    only_one = ("variant",) if len(tables.experiment.treatments) == 1 else ()
+    show(
+        _results(title, third, rows, tables.by_id),
+        fold=("metric", "variant", third, "95 % interval"),
+        spare=("users", *only_one, "p", "control", "treatment"),
+        verbose=verbose,
+    )
+
+
 def _results(title: str, third: str, rows: Iterable[tuple[str, MetricResult]], metrics: Mapping[str, Metric]) -> Table:
     right = ("users", "control", "treatment", "effect", "95 % interval", "p", "p adjusted")
     columns = [Column(name, justify="right") for name in right]
     table = Table("metric", "variant", third, *columns, title=title, title_justify="left")
     for label, row in rows:
-        levels = [wording.level(mean, metrics[row.metric_id]) for mean in (row.mean_control, row.mean_treatment)]
+        levels = wording.levels((row.mean_control, row.mean_treatment), metrics[row.metric_id])
         shown, effects = wording.change, (row.relative_effect, row.relative_ci_low, row.relative_ci_high)
         if row.relative_effect is None:
             shown, effects = wording.number, (row.absolute_effect, row.absolute_ci_low, row.absolute_ci_high)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from ab_pipeline.commands.day import Day
+from ab_pipeline.commands.terminal import console, show
 from ab_pipeline.rollback import DayDiff, Totals, changed_rows, roll_back
 from ab_pipeline.rollback import diff as diff_of
 from ab_pipeline.settings import get_settings
@@ -19,7 +19,6 @@ from ab_pipeline.warehouse.base import Row
 from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline.warehouse.retry import retried
 
-_console = Console(width=1000, soft_wrap=True, highlight=False)
 _SIGNS = {"added": "+", "removed": "-"}
 
 
@@ -62,20 +61,20 @@ def rollback(day: dt.date, last_day: dt.date | None, yes: bool) -> None:
             return roll_back(session, days)
 
     done = retried(roll_back_days, settings.redshift_retries)
-    _console.print(f"rolled back: {', '.join(map(str, done))}")
-    _console.print("Verdicts and pages follow with the next refresh.")
+    console().print(f"rolled back: {', '.join(map(str, done))}")
+    console().print("Verdicts and pages follow with the next refresh.")
 
 
 def _show(days: Sequence[DayDiff]) -> None:
     for day in days:
-        _console.print(f"{day.day}: {_what_happened(day)}")
+        console().print(f"{day.day}: {_what_happened(day)}")
         if day.change is None:
             continue
         names = [field.name for field in fields(Totals)]
         table = Table("", *(Column(name, justify="right") for name in names))
         for title, totals in (("before", day.before), ("after", day.after)):
             table.add_row(title, *(f"{getattr(totals, name):,}" for name in names))
-        _console.print(table)
+        show(table)
 
 
 def _what_happened(day: DayDiff) -> str:
@@ -92,4 +91,4 @@ def _show_rows(columns: Sequence[str], rows: Sequence[Row]) -> None:
     table = Table(*("" if column == "change" else column for column in columns))
     for change, *values in rows:
         table.add_row(_SIGNS[change], *(Text("" if value is None else str(value)) for value in values))
-    _console.print(table)
+    show(table)

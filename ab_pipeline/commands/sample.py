@@ -7,11 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ab_pipeline.commands.day import Day
+from ab_pipeline.commands.terminal import console
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
+from ab_pipeline.raw_data.load import LoadOrder, Replaced
 from ab_pipeline.raw_data.staged_load import load_through_s3
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.generate import late_rows as append_late_rows
@@ -20,8 +21,6 @@ from ab_pipeline.settings import Settings, get_settings
 from ab_pipeline.warehouse.base import Session, tables_in
 from ab_pipeline.warehouse.connect import embedded_warehouse, warehouse_of
 from ab_pipeline.warehouse.duckdb import DuckDBSession, DuckDBWarehouse
-
-_console = Console(width=1000, soft_wrap=True)
 
 
 @click.command()
@@ -50,7 +49,7 @@ def sample(*, end_date: dt.date, replace: bool, **size: int) -> None:
         place = f"{settings.redshift_host}/{settings.redshift_database}"
         summary = _generate_through_s3(settings, spec)
     rows = ", ".join(f"{name} {count:,}" for name, count in summary.rows.items())
-    _console.print(f"{place}: {rows} rows, {summary.first_day} to {summary.last_day}")
+    console().print(f"{place}: {rows} rows, {summary.first_day} to {summary.last_day}")
 
 
 @click.command()
@@ -80,7 +79,7 @@ def _generate_through_s3(settings: Settings, spec: SampleSpec) -> SampleSummary:
             for table in RAW_TABLES.values():
                 session.run(f"copy {table.relation} to '{folder}/{table.name}.parquet'")
         for table in RAW_TABLES.values():
-            load_through_s3(settings, table, [f"{folder}/{table.name}.parquet"], replace=True)
+            load_through_s3(settings, table, [f"{folder}/{table.name}.parquet"], LoadOrder(Replaced.ALL))
     return summary
 
 

@@ -13,13 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
+from ab_pipeline.commands.terminal import show
 from ab_pipeline.settings import ENV_PREFIX, Settings, get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
-
-_console = Console(width=1000, soft_wrap=True, highlight=False)
 
 
 @click.command()
@@ -46,7 +44,7 @@ def smoke() -> None:
     for outcome in outcomes:
         mark, seen = ("ok", outcome["detail"]) if outcome["is_good"] else ("failed", "")
         table.add_row(outcome["step"], mark, seen, f"{outcome['seconds']:.1f}")
-    _console.print(table)
+    show(table, fold=("step", "what was seen"))
     if process.returncode:
         failed = [f"{outcome['step']}: {outcome['detail']}" for outcome in outcomes if not outcome["is_good"]]
         raise click.ClickException(failed[0] if failed else process.stderr.strip() or "the smoke test was killed")

@@ -20,6 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import TypeAdapter, ValidationError
 
 from ab_pipeline.door.roles import Role
+from ab_pipeline.errors import UserError
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
@@ -30,7 +31,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
-class AccountsError(Exception):
+class AccountsError(UserError):
     """The accounts cannot be used, or not so. The message says why and what to do."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from ab_pipeline.errors import UserError
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricKind, MetricRole, Variant
 
 MEASURES = ("num_of_items", "num_of_clicks", "num_of_purchases", "revenue")
@@ -21,7 +22,7 @@ _TRUE = {"true", "t", "yes", "y", "on", "1"}
 T = TypeVar("T")
 
 
-class RegistryError(Exception):
+class RegistryError(UserError):
     """The declarations are wrong. The message has a line for every mistake: file, row, column, what is wrong."""
 
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ab_pipeline.errors import UserError
+
 SEAL = "manifest.json"
 """The file that makes a folder one: it is published last and deleted first."""
 
 
-class StoreError(Exception):
+class StoreError(UserError):
     """The store could not be used. The message says where, why and what to do."""
 
 

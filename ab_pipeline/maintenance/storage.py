@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ab_pipeline.errors import UserError
 from ab_pipeline.paths import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from dagster._serdes import ConfigurableClassData
 
 
-class StorageError(Exception):
+class StorageError(UserError):
     """Dagster's storage cannot be used. The message says why and what to do."""
 
 

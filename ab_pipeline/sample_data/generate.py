@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 
+from ab_pipeline.raw_data import loaded_files
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_METADATA, USER_VARIANT
 from ab_pipeline.sample_data.events import Span, events_query, landed_late, spans
 from ab_pipeline.sample_data.spec import SampleSpec, SampleSummary
@@ -27,6 +28,7 @@ def generate(
     batches = list(spans(spec, _EVENTS_PER_STATEMENT))
     with transaction(session):
         session.run(f"create schema if not exists {SCHEMA}")
+        loaded_files.forget_all(session, list(RAW_TABLES))
         for table in RAW_TABLES.values():
             session.run(f"drop table if exists {table.relation}")
             session.run(table.create_statement())

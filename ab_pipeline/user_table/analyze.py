@@ -3,82 +3,82 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from ab_pipeline.experiments.declaration import Experiment, Metric, Variant
 from ab_pipeline.experiments.evidence import Evidence
+from ab_pipeline.experiments.moments import ALL_USERS
 from ab_pipeline.experiments.readout import read_out
 from ab_pipeline.experiments.report.page import Report
+from ab_pipeline.experiments.result import Readout, Status
 from ab_pipeline.experiments.series import Series
-from ab_pipeline.user_table.file import UserFile, UserTableError, open_users
-from ab_pipeline.user_table.question import Question, metrics_asked
+from ab_pipeline.user_table.file import UserFile, UserTableError, Watch, open_users
+from ab_pipeline.user_table.one_row import one_row_a_user
+from ab_pipeline.user_table.question import Question, asked, metrics_of, number_columns
 from ab_pipeline.user_table.segments import segments_of_a_user
+from ab_pipeline.user_table.shapes import of_columns, of_counts
 from ab_pipeline.user_table.sums import assigned_users, bins_of, cells_of
+from ab_pipeline.user_table.variants import find_control, join_spellings, unknown_variant
 
 
-def analyze(question: Question, today: dt.date) -> Report:
+def analyze(question: Question, today: dt.date, watch: Watch = lambda _: nullcontext()) -> Report:
     """The answer, and what its page shows. The file is taken to be of an experiment that is over.
 
     Raises:
-        UserTableError: the file does not fit the question.
+        FileError: the file cannot be read, or does not fit the question.
     """
-    with open_users(question.path) as file:
-        metrics = metrics_asked(question, file)
+    with open_users(question.path, question.reading, watch) as file:
+        remarks = list(file.scan.notes)
+        if question.wide is not None:
+            question, more = of_columns(file, question)
+            remarks += more
+        names = {question.variant: "--variant"} | dict.fromkeys(question.segments, "--segment")
+        file.make_names(names | ({question.user: "--user"} if question.user else {}))
+        remarks += join_spellings(file, question)
+        remarks += of_counts(file, question) if question.counts is not None else []
+        metrics = asked(question, file)
+        facts = file.make_numbers(number_columns(question, metrics))
+        users = one_row_a_user(file, question, number_columns(question, metrics))
+        metrics, guessed = metrics_of(question, file, metrics, facts)
         variant = file.quoted(question.variant, "--variant")
-        _one_row_a_user(question, file)
         segments = segments_of_a_user(file, question.segments)
         assigned = assigned_users(file, variant, segments)
-        experiment = _experiment(question, sorted({row.variant_id for row in assigned}), today)
+        sizes = {row.variant_id: row.users for row in assigned if row.segment == ALL_USERS}
+        experiment, control = _experiment(question, sizes, today)
         cells = [
             cell
             for metric in metrics
             for cell in cells_of(file, experiment, metric, variant, segments, covariate=question.covariate)
         ]
         bins = [one for metric in metrics for one in bins_of(file, metric, variant)]
-        remarks = _remarks(question, file, metrics, variant)
-    counts = Evidence(assigned, 0 if question.user else None, None)
-    readout = read_out(experiment, metrics, cells, counts, today)
+        remarks += [*users.remarks, *filter(None, [control]), *guessed, *_of_cells(question, file, metrics, variant)]
+    readout = read_out(experiment, metrics, cells, Evidence(assigned, users.in_several_variants, None), today)
+    remarks += _of_shares(question, readout, sizes)
+    if question.user is None and question.counts is None:
+        remarks.append("Not checked: whether a user is in several rows. --user COL names the users.")
     readout = replace(readout, reasons=(*readout.reasons, *remarks))
     sources = (("Every number", str(question.path)),)
     return Report(experiment, tuple(metrics), readout, Series(bins=tuple(bins)), sources)
 
 
-def _one_row_a_user(question: Question, file: UserFile) -> None:
-    if question.user is None:
-        return
-    user = file.quoted(question.user, "--user")
-    [(nameless,)] = file.rows(f"select count(*) from users where {user} is null")
-    if nameless:
-        raise UserTableError(f"--user {question.user}: {nameless:,} rows do not say which user they are of.")
-    twice = file.rows(f"select {user}, count(*) from users group by 1 having count(*) > 1 order by 2 desc, 1")
-    if twice:
-        name, rows = twice[0]
-        more = f", one of {len(twice):,} users with several" if len(twice) > 1 else ""
-        raise UserTableError(
-            f"--user {question.user}: user {name} is in {rows} rows{more}."
-            " The file has to have one row per user: sum up each user's rows first."
-        )
-
-
-def _experiment(question: Question, names: Sequence[str], today: dt.date) -> Experiment:
+def _experiment(question: Question, sizes: Mapping[str, int], today: dt.date) -> tuple[Experiment, str]:
+    names = sorted(sizes)
     if len(names) < 2:
         only = f"only {names[0]!r}" if names else "no value at all"
-        raise UserTableError(f"--variant {question.variant}: two variants are needed, and the column has {only}.")
-    usual = next((name for name in names if name.lower() == "control"), names[0])
-    control = usual if question.control is None else question.control
-    for option, given in (("--control", {control}), ("--weight", question.weights.keys())):
-        if unknown := set(given) - set(names):
-            there = ", ".join(names)
-            raise UserTableError(f"{option} {min(unknown)}: there is no such variant. There are: {there}.")
+        raise UserTableError([f"--variant {question.variant}: two variants are needed, and the column has {only}."])
+    control, guess = find_control(question, sizes)
+    if unknown := set(question.weights) - set(names):
+        raise unknown_variant("--weight", min(unknown), names)
     variants = tuple(Variant(name, name == control, question.weights.get(name, 1.0)) for name in names)
     stem = question.path.stem
     pre_period_days = 1 if question.covariate else 0
-    return Experiment(stem, stem, "", "", today, today, pre_period_days, 1.0, variants)
+    return Experiment(stem, stem, "", "", today, today, pre_period_days, 1.0, variants), guess
 
 
-def _remarks(question: Question, file: UserFile, metrics: Sequence[Metric], variant: str) -> list[str]:
-    """What was done with empty cells, and what could not be checked."""
+def _of_cells(question: Question, file: UserFile, metrics: Sequence[Metric], variant: str) -> list[str]:
+    """What was done with empty cells."""
     [(rows, without)] = file.rows(f"select count(*), count(*) filter (where {variant} is null) from users")
     remarks = [f"{without:,} of {rows:,} rows have no {question.variant} and are left out."] if without else []
     columns = [column for metric in metrics for column in (metric.numerator, metric.denominator)]
@@ -86,7 +86,16 @@ def _remarks(question: Question, file: UserFile, metrics: Sequence[Metric], vari
         name = file.quoted(column, "--metric")
         [(empty,)] = file.rows(f"select count(*) from users where {name} is null and {variant} is not null")
         if empty:
-            remarks.append(f"{empty:,} users have no {column}: it counts as 0 for them.")
-    if question.user is None:
-        remarks.append("Not checked: whether a user is in several rows. --user COL names the users.")
+            words = file.nothing_in(column)
+            remarks.append(f"{empty:,} users have no {column}{words}: it counts as 0 for them.")
     return remarks
+
+
+def _of_shares(question: Question, readout: Readout, sizes: Mapping[str, int]) -> list[str]:
+    """How to say that the split was meant to be as it is."""
+    [gate] = [gate for gate in readout.gates if gate.name == "sample_ratio"]
+    if question.weights or gate.status != Status.FAIL:
+        return []
+    fewest = min(sizes.values())
+    shares = " ".join(f"--weight {name}={users / fewest:.2g}" for name, users in sizes.items())
+    return [f"Equal shares were expected. If the split was planned, say so by its planned shares, such as {shares}."]

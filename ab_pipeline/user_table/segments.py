@@ -22,13 +22,15 @@ def segments_of_a_user(file: UserFile, columns: Iterable[str]) -> str:
         name = file.quoted(column, "--segment")
         if column == ALL_USERS or ":" in column:
             raise UserTableError(
-                f"--segment {column}: rename the column; `{ALL_USERS}` and names with a colon are taken."
+                [f"--segment {column}: rename the column; `{ALL_USERS}` and names with a colon are taken."]
             )
         [(groups,)] = file.rows(f"select count(distinct {name}) from users")
         if groups > MOST_GROUPS:
             raise UserTableError(
-                f"--segment {column}: it has {groups:,} values, and {MOST_GROUPS} are the most."
-                " Put them into groups first."
+                [
+                    f"--segment {column}: it has {groups:,} values, and {MOST_GROUPS} are the most."
+                    " Put them into groups first."
+                ]
             )
         prefix = column.replace("'", "''")
         segments.append(f"'{prefix}:' || coalesce(cast({name} as varchar), 'unknown')")

@@ -19,7 +19,7 @@ _STEPS = (1, 2, 5)
 def assigned_users(file: UserFile, variant: str, segments: str) -> tuple[AssignedUsers, ...]:
     """How many each variant has, in all and in each segment."""
     rows = file.rows(
-        f"select cast({variant} as varchar), unnest({segments}), count(*) from users"
+        f"select cast({variant} as varchar), unnest({segments}), cast(sum({file.weight}) as bigint) from users"
         f" where {variant} is not null group by 1, 2 order by 1, 2"
     )
     return tuple(AssignedUsers(name, segment, None, users) for name, segment, users in rows)
@@ -28,11 +28,7 @@ def assigned_users(file: UserFile, variant: str, segments: str) -> tuple[Assigne
 def cells_of(
     file: UserFile, experiment: Experiment, metric: Metric, variant: str, segments: str, *, covariate: str | None
 ) -> list[Cell]:
-    """Of each variant and segment, and again of totals cut at the metric's cap if it has one.
-
-    Raises:
-        UserTableError: a column is missing, or holds no numbers.
-    """
+    """Of each variant and segment, and again of totals cut at the metric's cap if it has one."""
     y = _value(file, metric)
     d = file.number(metric.denominator, "--metric") if metric.denominator else "1.0"
     x = file.number(covariate, "--covariate") if covariate else "0.0"
@@ -45,10 +41,11 @@ def cells_of(
         rows = file.rows(
             f"""
             with totals as (select cast({variant} as varchar) as variant_id, unnest({segments}) as segment,
-                                   {total} as y, {d} as d, {x} as x, 1.0 as z
+                                   {total} as y, {d} as d, {x} as x, 1.0 as z, {file.weight} as weight
                             from users where {variant} is not null)
-            select variant_id, segment, count(*), {", ".join(f"fsum({one})" for one in _TOTALS)},
-                   {", ".join(f"fsum({one[0]} * {one[1]})" for one in _PRODUCTS)}
+            select variant_id, segment, cast(sum(weight) as bigint),
+                   {", ".join(f"fsum(weight * {one})" for one in _TOTALS)},
+                   {", ".join(f"fsum(weight * {one[0]} * {one[1]})" for one in _PRODUCTS)}
             from totals group by variant_id, segment
             """
         )

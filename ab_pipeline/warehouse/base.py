@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol
 
+from ab_pipeline.errors import UserError
 from ab_pipeline.settings import SCHEMAS
 
 Row = tuple[Any, ...]
@@ -20,7 +21,7 @@ HOW_TO_BUILD = (
 """For somebody who finds nothing built."""
 
 
-class WarehouseError(Exception):
+class WarehouseError(UserError):
     """The warehouse could not be used. The message says why and what to do."""
 
 

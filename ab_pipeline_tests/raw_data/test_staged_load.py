@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from decimal import Decimal
 from pathlib import Path
 from unittest import mock
 
@@ -13,9 +14,9 @@ from click.testing import CliRunner
 
 from ab_pipeline.cli import main
 from ab_pipeline.raw_data.contract import USER_EVENT, USER_VARIANT
-from ab_pipeline.raw_data.files import LoadError
-from ab_pipeline.raw_data.load import LoadSummary
-from ab_pipeline.raw_data.staged_load import load_through_s3
+from ab_pipeline.raw_data.errors import LoadError
+from ab_pipeline.raw_data.load import LoadOrder, LoadSummary, Replaced
+from ab_pipeline.raw_data.staged_load import load_through_s3, undo_through_s3
 from ab_pipeline.settings import ENV_PREFIX, get_settings, load_settings
 from ab_pipeline.warehouse.base import Row, WarehouseError
 from ab_pipeline.warehouse.connect import warehouse_of
@@ -38,7 +39,8 @@ def write(folder: Path, name: str, *lines: str) -> str:
 
 
 def load(*files: str, replace: bool = False) -> LoadSummary:
-    return load_through_s3(load_settings(), USER_VARIANT, files, replace=replace)
+    order = LoadOrder(Replaced.DAYS if replace else Replaced.NOTHING)
+    return load_through_s3(load_settings(), USER_VARIANT, files, order)
 
 
 def rows(columns: str = "user_id, variant_id, assigned_at") -> list[Row]:
@@ -100,8 +102,61 @@ def test_an_optional_column_is_added_when_a_file_has_it(tmp_path: Path) -> None:
 
 
 def test_a_file_that_does_not_fit_is_named_and_nothing_is_staged(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match=r"line 2, column user_id: found 'x', expected a whole number"):
-        load(write(tmp_path, "1.csv", "user_id,variant_id", "x,a"))
+    with pytest.raises(LoadError, match=r"line 2, column assigned_at: found 'x', expected a timestamp"):
+        load(write(tmp_path, "1.csv", "user_id,variant_id,assigned_at", "1,a,x"))
+    assert staged() == []
+
+
+EVENT_HEADER = "user_id,datestamp,item_id,clicked,purchased,paidamount"
+
+
+def events(*orders: tuple[str, LoadOrder]) -> list[LoadSummary]:
+    return [load_through_s3(load_settings(), USER_EVENT, [file], order) for file, order in orders]
+
+
+def event_rows(columns: str) -> list[Row]:
+    with warehouse_of(load_settings()).open() as session:
+        return session.rows(f"select {columns} from raw_data.user_event order by datestamp, user_id")
+
+
+def test_the_table_has_the_types_of_its_first_file_and_a_wider_one_needs_to_be_asked_for(tmp_path: Path) -> None:
+    first = write(tmp_path, "1.csv", EVENT_HEADER, "7,2025-01-02,5,1,1,12")
+    wider = write(tmp_path, "2.csv", EVENT_HEADER, f"{'u' * 40},2025-01-03,5,TRUE,no,12.99")
+    events((first, LoadOrder()))
+    with pytest.raises(LoadError, match=r"line 2, column user_id: .*--widen makes it varchar\(64\)"):
+        events((wider, LoadOrder()))
+    events((wider, LoadOrder(widen=True)))
+    assert event_rows("user_id, clicked, purchased, paidamount") == [
+        ("7", 1, 1, Decimal("12.00")),
+        ("u" * 40, 1, 0, Decimal("12.99")),
+    ]
+
+
+def test_a_content_counts_once_and_replace_gives_up_the_files_days(tmp_path: Path) -> None:
+    two_days = write(tmp_path, "1.csv", EVENT_HEADER, "1,2025-01-02,5,1,1,1", "1,2025-01-03,5,1,1,1")
+    one_day = write(tmp_path, "2.csv", EVENT_HEADER, "2,2025-01-03,5,1,1,1", "3,2025-01-03 23:59:59,5,1,1,1")
+    events((two_days, LoadOrder()))
+    with pytest.raises(LoadError, match=r"was loaded into raw_data\.user_event at"):
+        events((two_days, LoadOrder()))
+    [summary] = events((one_day, LoadOrder(Replaced.DAYS)))
+    assert (summary.rows, summary.days) == (2, (dt.date(2025, 1, 3),))
+    assert [user for (user,) in event_rows("user_id")] == [1, 2, 3]
+
+
+def test_a_files_rows_are_taken_back_once_or_not_at_all(tmp_path: Path) -> None:
+    settings, order = load_settings(), LoadOrder()
+    file = write(tmp_path, "1.csv", EVENT_HEADER, *["1,2025-01-02,5,,1,1"] * 2, "2,2025-01-03,5,1,1,1")
+    other = write(tmp_path, "2.csv", EVENT_HEADER, "1,2025-01-02,5,,1,1", "9,2025-01-02,5,1,1,1")
+    events((file, order), (other, order))
+    assert undo_through_s3(settings, USER_EVENT, [file], order).rows == 3
+    assert event_rows("user_id, clicked") == [(1, None), (9, 1)]
+    with pytest.raises(LoadError, match="is not loaded into"):
+        undo_through_s3(settings, USER_EVENT, [file], order)
+    with warehouse_of(settings).open(read_only=False) as session:
+        session.run("delete from raw_data.user_event where user_id = 9")
+    with pytest.raises(LoadError, match=r"its row with user_id 9, .* is gone from raw_data\.user_event"):
+        undo_through_s3(settings, USER_EVENT, [other], order)
+    assert event_rows("user_id") == [(1,)]
     assert staged() == []
 
 

@@ -117,7 +117,7 @@ def environment() -> Environment:
         "share": wording.share,
         "p_value": wording.p_value,
         "unbroken": wording.unbroken,
-        "level": wording.level,
+        "levels": wording.levels,
         "long_date": long_date,
         "method": words.METHODS.__getitem__,
         "gate": words.GATES.__getitem__,

@@ -126,7 +126,8 @@ class Plots:
             for variant_id, colour in self.colours.items()
             if (found := values(sorted((d for d in days if d.variant_id == variant_id), key=lambda one: one.day)))
         ]
-        text, mark = (share, share) if is_share(metric) else (number, tick)
+        shown = [value for line in lines for _, value in line.values]
+        text, mark = (share, share) if is_share(metric, shown) else (number, tick)
         title = f"{metric.metric_id}, {what}"
         numbers = [(str(day), line.name, text(value)) for line in lines for day, value in line.values]
         drawing = line_chart(title, lines, mark) if lines else Markup("")

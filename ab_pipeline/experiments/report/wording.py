@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 from ab_pipeline.experiments.declaration import Metric, MetricKind
 
-MINUS = "\N{MINUS SIGN}"
 PERCENT = "\N{NO-BREAK SPACE}%"
 MISSING = "\N{EN DASH}"
 
@@ -21,16 +21,18 @@ def number(value: float | None) -> str:
     return f"{value:,.{max(0, 3 - size)}f}"
 
 
-def level(value: float | None, metric: Metric) -> str:
-    """A mean in the metric's unit: shares and ratios as per cent."""
-    if value is not None and is_share(metric):
-        return f"{100 * value:.2f}{PERCENT}"
-    return number(value)
+def levels(values: Sequence[float | None], metric: Metric) -> list[str]:
+    """Means in the metric's unit, the same for all: shares as per cent."""
+    if is_share(metric, values):
+        return [MISSING if value is None else f"{100 * value:.2f}{PERCENT}" for value in values]
+    return [number(value) for value in values]
 
 
-def is_share(metric: Metric) -> bool:
-    """Whether per cent is the metric's unit."""
-    return metric.kind in (MetricKind.PROPORTION, MetricKind.RATIO)
+def is_share(metric: Metric, values: Iterable[float | None]) -> bool:
+    """Whether per cent is the unit: of clicks per view it is, of revenue per order it is not."""
+    if metric.kind == MetricKind.RATIO:
+        return all(0 <= value <= 1 for value in values if value is not None)
+    return metric.kind == MetricKind.PROPORTION
 
 
 def change(value: float | None) -> str:
@@ -38,22 +40,22 @@ def change(value: float | None) -> str:
     if value is None:
         return MISSING
     text = f"{100 * value:+.1f}"
-    return f"{text.replace('-', MINUS) if float(text) else '0.0'}{PERCENT}"
+    return f"{text if float(text) else '0.0'}{PERCENT}"
 
 
 def signed_tick(value: float) -> str:
     """A round relative effect at an axis: `+20 %`."""
-    return f"{100 * value:+.3g}{PERCENT}".replace("-", MINUS) if value else f"0{PERCENT}"
+    return f"{100 * value:+.3g}{PERCENT}" if value else f"0{PERCENT}"
 
 
 def share(value: float) -> str:
     """`5 %`, `0.25 %`."""
-    return f"{100 * value:.3g}{PERCENT}".replace("-", MINUS)
+    return f"{100 * value:.3g}{PERCENT}"
 
 
 def tick(value: float) -> str:
     """A number at an axis, three digits long: `12,300`, `2.5`."""
-    return f"{float(f'{value:.3g}'):,.12g}".replace("-", MINUS)
+    return f"{float(f'{value:.3g}'):,.12g}"
 
 
 def unbroken(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ab_pipeline.errors import UserError
 from ab_pipeline.maintenance.backup.manifest import FORMAT, Manifest, file_digest
 from ab_pipeline.maintenance.backup.retention import Age, Kept, to_delete
 from ab_pipeline.maintenance.backup.sealed_json import DamagedError, seal, unseal
@@ -19,7 +20,7 @@ VERIFIED = "verified.json"
 Progress = Callable[[str], None]
 
 
-class BackupError(Exception):
+class BackupError(UserError):
     """A backup cannot be used. The message says which, why and what to do."""
 
 

@@ -6,8 +6,10 @@ import hashlib
 import json
 from typing import Any
 
+from ab_pipeline.errors import UserError
 
-class DamagedError(Exception):
+
+class DamagedError(UserError):
     """Something in a backup is not what was written. The message says what."""
 
 

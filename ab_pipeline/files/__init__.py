@@ -1,0 +1,1 @@
+"""Files as people have them, read by one reader: any delimiter, encoding and compression, Excel and Parquet."""

@@ -1,0 +1,50 @@
+"""Times in text or numbers, as the wall clock of one time zone shows them."""
+
+from __future__ import annotations
+
+from ab_pipeline.files.reading import Reading
+from ab_pipeline.files.words import cleaned
+
+EXPECTED = "a timestamp such as 2025-01-31 23:59:59, or seconds or milliseconds since 1970"
+_WITHOUT_ZONE = "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?)?"
+_MICROSECONDS = {10: 1_000_000, 13: 1_000, 16: 1}
+"""Of one unit, by the digits of an epoch: from 2001 to 2286 seconds have ten, milliseconds thirteen."""
+
+
+def moment(text: str, reading: Reading) -> str:
+    """SQL of a timestamp without a zone, to the microsecond; null where the text is none.
+
+    What says its offset or zone, and a number since 1970, is put on the wall clock of `reading.zone`; what says none is
+    as it is.
+    """
+    clean, zone = cleaned(text, reading), reading.zone
+    plain = f"try_cast({clean} as timestamp)"
+    zoned = in_zone(f"try_cast({clean} as timestamptz)", zone)
+    epochs = " ".join(
+        f"when regexp_full_match({clean}, '[0-9]{{{digits}}}([.][0-9]*)?')"
+        f" then {_since_1970(f'try_cast({clean} as decimal(30, 9)) * {size}', zone)}"
+        for digits, size in _MICROSECONDS.items()
+    )
+    nanoseconds = _since_1970(f"try_cast({clean} as hugeint) // 1000", zone)
+    found = (
+        f"case when regexp_full_match({text}, '{_WITHOUT_ZONE}') then {plain} {epochs}"
+        f" when regexp_full_match({clean}, '[0-9]{{19}}') then {nanoseconds}"
+        f" when regexp_matches({clean}, ':.*[-+a-zA-Z]') then {zoned} else {plain} end"
+    )
+    # most are written as DuckDB writes them
+    fast = f"try_cast({text} as timestamp)"
+    return f"case when cast({fast} as varchar) = {text} and isfinite({fast}) then {fast} else {finite(found)} end"
+
+
+def in_zone(instant: str, zone: str) -> str:
+    """SQL of the wall clock at an instant."""
+    return f"timezone('{zone}', {instant})"
+
+
+def _since_1970(microseconds: str, zone: str) -> str:
+    return in_zone(f"timezone('UTC', make_timestamp(try_cast({microseconds} as bigint)))", zone)
+
+
+def finite(moment: str) -> str:
+    """SQL of a moment, null where it is infinite."""
+    return f"case when isfinite({moment}) then {moment} end"
