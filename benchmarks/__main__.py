@@ -12,6 +12,7 @@ from benchmarks.backups import kill_each, states_that_existed
 from benchmarks.calibration import calibrate
 from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.door import costs as door_costs
+from benchmarks.files import load_once, write_events
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.readouts import DAYS
 from benchmarks.readouts import costs as experiment_costs
@@ -169,6 +170,16 @@ def calibration(_folder: Path, _runs: int) -> None:
     calibrate()
 
 
+def files(folder: Path, runs: int) -> None:
+    """5 M rows of CSV and of Parquet by `load` / by DuckDB's own reader."""
+    goals = {"csv": 1.5, "parquet": 1.2}
+    for ending, path in write_events(folder, 5_000_000).items():
+        loads = sorted((load_once(folder, path) for _ in range(runs)), key=lambda one: one.ours / one.duckdb)
+        found = loads[runs // 2]
+        _print(f"load of 5 M rows of {ending} / DuckDB's reader", found.ours, found.duckdb, goal=goals[ending])
+        print(f"   peak memory {max(one.peak_bytes for one in loads) / 1e9:.2f} GB (goal: 2)", flush=True)
+
+
 BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b1": b1,
     "b2": b2,
@@ -182,6 +193,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "calibration": calibration,
     "door": door,
     "experiments": experiments,
+    "files": files,
 }
 
 

@@ -14,6 +14,8 @@ UTF_8 = "utf-8-sig"
 """With or without a byte order mark."""
 _SAMPLE = 1 << 16
 _CHUNK = 1 << 20
+_LETTERS = 40
+"""Bytes at the start of a file, which are names of columns and mostly Latin."""
 _MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -29,10 +31,10 @@ def encoding_at_the_start(path: Path) -> str:
     for mark, name in _MARKS:
         if start.startswith(mark):
             return name
-    if b"\x00" in start[:200]:
-        # every second byte of a Latin text in UTF-16 is zero
-        even, odd = start[0:200:2].count(0), start[1:200:2].count(0)
-        if max(even, odd) > 0.8 * len(start[0:200:2]):
+    if b"\x00" in start[:_LETTERS]:
+        # every second byte of the Latin letters of UTF-16 is zero, and hardly another
+        even, odd = start[0:_LETTERS:2].count(0), start[1:_LETTERS:2].count(0)
+        if max(even, odd) > 4 * (min(even, odd) + 1):
             return "utf-16-be" if even > odd else "utf-16-le"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)

@@ -72,7 +72,7 @@ def _experiment(question: Question, sizes: Mapping[str, int], today: dt.date) ->
     if unknown := set(question.weights) - set(names):
         raise unknown_variant("--weight", min(unknown), names)
     variants = tuple(Variant(name, name == control, question.weights.get(name, 1.0)) for name in names)
-    stem = question.path.stem
+    stem = question.path.name.split(".")[0] or question.path.name
     pre_period_days = 1 if question.covariate else 0
     return Experiment(stem, stem, "", "", today, today, pre_period_days, 1.0, variants), guess
 

@@ -42,6 +42,8 @@ class UserFile:
     bad_lines: int
     weight: str = "1"
     """SQL of how many users a row stands for."""
+    facts: dict[str, Facts] = field(default_factory=dict)
+    """Of the columns that are numbers already: what they looked like."""
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By column of numbers: the words in it that stand for nothing."""
 
@@ -81,7 +83,8 @@ class UserFile:
         Raises:
             FileError: names the first ten values that are no numbers, and lines that are no rows.
         """
-        found = {column: self.columns[column] for column, option in columns.items() if self.quoted(column, option)}
+        asked = {column: self.columns[column] for column, option in columns.items() if self.quoted(column, option)}
+        found = {column: source for column, source in asked.items() if column not in self.facts}
         for column, source in found.items():
             if source.type not in (TEXT, "VARCHAR") and not _NUMBERS.fullmatch(source.type):
                 kind = source.type.lower()
@@ -119,7 +122,8 @@ class UserFile:
             raise refuse(self.session, self.scan, fields, self.folder)
         self.words |= {column: self._words_for_nothing(column) for column in found}
         self._replace(values)
-        return facts
+        self.facts |= facts
+        return {column: self.facts[column] for column in asked}
 
     def nothing_in(self, column: str) -> str:
         """` (NA)` where a column has that word for nothing."""

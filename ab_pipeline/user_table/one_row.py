@@ -32,7 +32,9 @@ def one_row_a_user(file: UserFile, question: Question, numbers: Iterable[str]) -
     [(nameless,)] = file.rows(f"select count(*) from users where {user} is null and {variant} is not null")
     if nameless:
         raise UserTableError([f"--user {question.user}: {nameless:,} rows do not say which user they are of."])
-    remarks = _without_copies(file, user) if _repeated(file, user, variant) else []
+    remarks: list[str] = []
+    if _repeated(file, user, variant):
+        remarks += _copies_that_are_summed(file, user) if question.sum_rows else _without_copies(file, user)
     several = _without_those_in_several(file, user, variant)
     if several:
         remarks.append(f"{several:,} users are in several variants and are left out.")
@@ -71,6 +73,17 @@ def _without_copies(file: UserFile, user: str) -> list[str]:
     [(after,)] = file.rows("select count(*) from users")
     copies = before - after
     return [f"{copies:,} of {before:,} rows are exact copies of another: they are counted once."] if copies else []
+
+
+def _copies_that_are_summed(file: UserFile, user: str) -> list[str]:
+    """Two sessions of a user may be alike."""
+    [(rows, different)] = file.rows(
+        f"select count(*), (select count(*) from (select distinct * from users where {user} is not null))"
+        f" from users where {user} is not null"
+    )
+    if rows == different:
+        return []
+    return [f"{rows - different:,} rows are exact copies of another: they are summed up too, as sessions may be alike."]
 
 
 def _without_those_in_several(file: UserFile, user: str, variant: str) -> int:

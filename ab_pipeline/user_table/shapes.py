@@ -40,6 +40,7 @@ def of_columns(file: UserFile, question: Question) -> tuple[Question, list[str]]
     file.scan = replace(
         file.scan, columns=(FileColumn("variant", "variant", TEXT), FileColumn(metric, quoted(metric), "DOUBLE"))
     )
+    file.facts.clear()
     remarks = [f"Each of the columns {', '.join(columns)} is a variant, and an empty cell is no user."]
     remarks += [f"Left out: {', '.join(left_out)}."] if left_out else []
     return replace(question, variant="variant", metrics=(text if question.metrics else metric,), wide=None), remarks
