@@ -38,7 +38,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(past: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A DAGSTER_HOME with a past, and settings that leave the developer's own files alone."""
     monkeypatch.setitem(Settings.model_config, "env_file", None)
-    monkeypatch.setattr(measure, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(measure, "PROJECT_DIR", tmp_path / "dbt_project")
     # the command exports its settings to the environment
     with mock.patch.dict(os.environ):
         for name in Settings.model_fields:
