@@ -65,4 +65,6 @@ def load_once(folder: Path, path: Path) -> Loaded:
     process = subprocess.run(
         [sys.executable, "-c", _LOAD, str(ours), str(path)], capture_output=True, text=True, check=True
     )
-    return Loaded(float(process.stdout), seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+    # before it there may be DuckDB's bar
+    own = float(process.stdout.split()[-1])
+    return Loaded(own, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)

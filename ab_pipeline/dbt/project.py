@@ -15,6 +15,7 @@ from pathlib import Path
 from dagster_dbt import DbtProject
 
 from ab_pipeline.dbt.lineage import ColumnLineage
+from ab_pipeline.errors import UserError
 from ab_pipeline.paths import PROJECT_DIR, dbt_files
 from ab_pipeline.settings import Settings
 
@@ -23,7 +24,7 @@ _PREPARED_FILES = ("partial_parse.msgpack", "manifest.json", "lineage.json")
 _logger = logging.getLogger(__name__)
 
 
-class DbtParseError(Exception):
+class DbtParseError(UserError):
     """dbt could not read the project. The message is dbt's own."""
 
 

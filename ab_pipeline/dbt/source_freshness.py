@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from dagster_dbt import DbtProject
 
 from ab_pipeline.dbt.api import close_connections, run_dbt
+from ab_pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.freshness import PartialSourceFreshnessResult, SourceFreshnessResult
@@ -24,7 +25,7 @@ class SourceFreshness:
     age: timedelta | None = None
 
 
-class DbtError(Exception):
+class DbtError(UserError):
     """dbt could not ask the warehouse at all. The message is dbt's own."""
 
 

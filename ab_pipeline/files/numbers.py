@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ab_pipeline.files.reading import Reading
-from ab_pipeline.files.sql import literal
+from ab_pipeline.files.sql import let, literal
 from ab_pipeline.files.words import FALSE, TRUE, cleaned, truth_of
 from ab_pipeline.warehouse.duckdb import DuckDBSession
 
@@ -101,41 +101,41 @@ def number_text(text: str, mark: str) -> str:
 
     Thousands may stand apart by the mark that is not the decimal one, by apostrophes or by spaces.
     """
-    plain = _without_typography(f"trim({text})")
-    bare = f"regexp_replace({plain}, '[{_GROUP[mark]}{_APART}]', '', 'g')".replace(_APART, _APART.replace("'", "''"))
+    bare = f"regexp_replace(t, '[{_GROUP[mark]}{_APART}]', '', 'g')".replace(_APART, _APART.replace("'", "''"))
     if mark == ",":
         bare = f"replace({bare}, ',', '.')"
-    return f"case when regexp_full_match({plain}, {literal(_PATTERN[mark])}) then {bare} end"
+    found = f"case when regexp_full_match(t, {literal(_PATTERN[mark])}) then {bare} end"
+    return let("t", _without_typography(f"trim({text})"), found)
 
 
-def whole(text: str, type_: str, mark: str, reading: Reading, *, truths: bool = False, zeros_count: bool = True) -> str:
+def whole(text: str, type_: str, mark: str, *, truths: bool = False, zeros_count: bool = True) -> str:
     """SQL of a whole number; 12.0 is one, and R's 1e+05. With `truths`, yes is 1 and no is 0.
 
     Without `zeros_count`, 007 is none: it is an id that would not be the same afterwards.
     """
     fast = f"try_cast({text} as {type_})"
-    number = number_text(text, mark)
     digits = "[0-9]+" if zeros_count else "(0|[1-9][0-9]*)"
-    slow = (
-        f"case when regexp_full_match({number}, '[-+]?{digits}[.]?0*') "
-        f" then try_cast(split_part({number}, '.', 1) as {type_})"
-        f" when regexp_full_match({number}, '[-+]?[0-9]+e[+]?[0-9]+') then"
-        f" try_cast(try_cast({number} as decimal(38, 0)) as {type_}) end"
+    slow = let(
+        "n",
+        number_text(text, mark),
+        f"case when regexp_full_match(n, '[-+]?{digits}[.]?0*') then try_cast(split_part(n, '.', 1) as {type_})"
+        f" when regexp_full_match(n, '[-+]?[0-9]+e[+]?[0-9]+')"
+        f" then try_cast(try_cast(n as decimal(38, 0)) as {type_}) end",
     )
     if truths:
-        slow = f"coalesce({truth_of(cleaned(text, reading))}, {slow})"
+        slow = f"coalesce({truth_of(f'trim({text})')}, {slow})"
     # most values are written as DuckDB would write them, and to look at that is cheaper than a pattern
     return f"case when cast({fast} as varchar) = {text} then {fast} else {slow} end"
 
 
 def decimal(text: str, type_: str, scale: int, mark: str) -> str:
     """SQL of a number with decimals, null where it has more of them than the type."""
-    number = number_text(text, mark)
-    fits = f"length(rtrim(split_part({number}, '.', 2), '0')) <= {scale}"
-    exact = f"try_cast(try_cast({number} as {type_}) as double) = try_cast({number} as double)"
-    slow = (
-        f"case when case when contains(lower({number}), 'e') then {exact} else {fits} end"
-        f" then try_cast({number} as {type_}) end"
+    fits = f"length(rtrim(split_part(n, '.', 2), '0')) <= {scale}"
+    exact = f"try_cast(try_cast(n as {type_}) as double) = try_cast(n as double)"
+    slow = let(
+        "n",
+        number_text(text, mark),
+        f"case when case when contains(lower(n), 'e') then {exact} else {fits} end then try_cast(n as {type_}) end",
     )
     fast = f"try_cast({text} as {type_})"
     if mark == ",":
@@ -146,8 +146,8 @@ def decimal(text: str, type_: str, scale: int, mark: str) -> str:
 def real(text: str, mark: str, reading: Reading) -> str:
     """SQL of a finite number as a double; yes is 1 and no is 0."""
     clean = cleaned(text, reading)
-    number = f"try_cast({number_text(text, mark)} as double)"
-    return f"coalesce({truth_of(clean)}, case when isfinite({number}) then {number} end)"
+    number = let("d", f"try_cast({number_text(text, mark)} as double)", "case when isfinite(d) then d end")
+    return f"coalesce({truth_of(clean)}, {number})"
 
 
 def _without_typography(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ab_pipeline.files.reading import Reading
+from ab_pipeline.files.sql import let
 from ab_pipeline.files.words import cleaned
 
 EXPECTED = "a timestamp such as 2025-01-31 23:59:59, or seconds or milliseconds since 1970"
@@ -17,23 +18,24 @@ def moment(text: str, reading: Reading) -> str:
     What says its offset or zone, and a number since 1970, is put on the wall clock of `reading.zone`; what says none is
     as it is.
     """
-    clean, zone = cleaned(text, reading), reading.zone
-    plain = f"try_cast({clean} as timestamp)"
-    zoned = in_zone(f"try_cast({clean} as timestamptz)", zone)
+    zone = reading.zone
     epochs = " ".join(
-        f"when regexp_full_match({clean}, '[0-9]{{{digits}}}([.][0-9]*)?')"
-        f" then {_since_1970(f'try_cast({clean} as decimal(30, 9)) * {size}', zone)}"
+        f"when regexp_full_match(c, '[0-9]{{{digits}}}([.][0-9]*)?')"
+        f" then {_since_1970(f'try_cast(c as decimal(30, 9)) * {size}', zone)}"
         for digits, size in _MICROSECONDS.items()
     )
-    nanoseconds = _since_1970(f"try_cast({clean} as hugeint) // 1000", zone)
-    found = (
-        f"case when regexp_full_match({text}, '{_WITHOUT_ZONE}') then {plain} {epochs}"
-        f" when regexp_full_match({clean}, '[0-9]{{19}}') then {nanoseconds}"
-        f" when regexp_matches({clean}, ':.*[-+a-zA-Z]') then {zoned} else {plain} end"
+    found = let(
+        "c",
+        cleaned(text, reading),
+        f"case when regexp_full_match(c, '{_WITHOUT_ZONE}') then try_cast(c as timestamp) {epochs}"
+        f" when regexp_full_match(c, '[0-9]{{19}}') then {_since_1970('try_cast(c as hugeint) // 1000', zone)}"
+        f" when regexp_matches(c, ':.*[-+a-zA-Z]') then {in_zone('try_cast(c as timestamptz)', zone)}"
+        " else try_cast(c as timestamp) end",
     )
     # most are written as DuckDB writes them
     fast = f"try_cast({text} as timestamp)"
-    return f"case when cast({fast} as varchar) = {text} and isfinite({fast}) then {fast} else {finite(found)} end"
+    slow = let("f", found, finite("f"))
+    return f"case when cast({fast} as varchar) = {text} and isfinite({fast}) then {fast} else {slow} end"
 
 
 def in_zone(instant: str, zone: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ab_pipeline.files.reading import Reading
-from ab_pipeline.files.sql import literal
+from ab_pipeline.files.sql import let, literal
 
 NULLS = ("NA", "NULL", r"\N", "NaN")
 """Of a text they are nothing only where they are written so and without quotes: a quoted one is a text."""
@@ -30,12 +30,11 @@ def name_of(text: str, reading: Reading) -> str:
 
 
 def _without(text: str, words: tuple[str, ...]) -> str:
-    trimmed = f"trim({text}, {literal(_SPACES)})"
     nothing = ", ".join(literal(word.lower()) for word in ("", *words))
-    return f"case when lower({trimmed}) not in ({nothing}) then {trimmed} end"
+    return let("w", f"trim({text}, {literal(_SPACES)})", f"case when lower(w) not in ({nothing}) then w end")
 
 
 def truth_of(clean: str) -> str:
     """SQL of 1 for a word that says yes, 0 for one that says no, null otherwise."""
     yes, no = (", ".join(map(literal, words)) for words in (TRUE, FALSE))
-    return f"case when lower({clean}) in ({yes}) then 1 when lower({clean}) in ({no}) then 0 end"
+    return let("y", f"lower({clean})", f"case when y in ({yes}) then 1 when y in ({no}) then 0 end")

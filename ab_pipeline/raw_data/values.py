@@ -82,9 +82,7 @@ class Source:
         if type_.is_whole:
             is_id = self.column.kind == "id"
             truths = self.column.kind == "count"
-            return numbers.whole(
-                self.source.text, str(type_), self.mark, self.reading, truths=truths, zeros_count=not is_id
-            )
+            return numbers.whole(self.source.text, str(type_), self.mark, truths=truths, zeros_count=not is_id)
         if type_.name == "decimal":
             return numbers.decimal(self.source.text, str(type_), type_.scale, self.mark)
         return f"try_cast({numbers.number_text(self.source.text, self.mark)} as {type_})"
@@ -113,8 +111,12 @@ class Source:
 
     def strict(self, type_: ColumnType, relation: str) -> str:
         """SQL of the values, which ends the statement at the first one that is wrong."""
-        expected = self.field(type_, relation).expected
-        return f"case when {expected} is null then {self.value(type_)} else error({expected}) end"
+        if type_.name == "varchar":
+            expected = self.field(type_, relation).expected
+            return f"case when {expected} is null then {self.value(type_)} else error({expected}) end"
+        # what is there is looked at only where no value came of it, as planning the whole question takes long
+        wrong = "true" if self.column.is_key else f"{self._is_there(False)} is not null"
+        return f"coalesce({self.value(type_)}, case when {wrong} then error('{self.column.name}') end)"
 
     def _time(self) -> str:
         if self.source.type == "TIMESTAMP WITH TIME ZONE":
@@ -126,7 +128,7 @@ class Source:
     def _text(self) -> str:
         # pandas writes the ids of a column that has gaps as 7.0
         if self.column.kind == "id" and self.facts.has(ROUND) and self.facts.only(WHOLE, ROUND):
-            return f"cast({numbers.whole(self.source.text, 'hugeint', self.mark, self.reading)} as varchar)"
+            return f"cast({numbers.whole(self.source.text, 'hugeint', self.mark)} as varchar)"
         return self.source.text
 
     def _is_there(self, is_text: bool) -> str:

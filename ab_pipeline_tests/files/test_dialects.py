@@ -14,7 +14,6 @@ import duckdb
 import openpyxl
 import pytest
 from backports import zstd
-from openpyxl.styles import Font
 
 from ab_pipeline_tests.files.command_line import loaded, typed
 
@@ -44,19 +43,14 @@ def refused(folder: Path, content: str | bytes, options: str = "", name: str = "
 CSV = f"{HEADER}\n{LINE}\n"
 
 
-def _gzipped(text: str) -> bytes:
-    # workers of pytest compare the names of their tests, and this is part of one
-    return gzip.compress(text.encode(), mtime=0)
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("events_0000_part_00", f"{HEADER}\n{LINE}\n".replace(",", "|").encode()),
         ("events_0001_part_00.zst", zstd.compress(CSV.encode())),
         ("events.csv.bz2", bz2.compress(CSV.encode())),
-        ("members.csv.gz", _gzipped(f"{HEADER}\n") + _gzipped(f"{LINE}\n")),
-        ("events.tsv.gz", _gzipped(CSV.replace(",", "\t"))),
+        ("members.csv.gz", gzip.compress(f"{HEADER}\n".encode()) + gzip.compress(f"{LINE}\n".encode())),
+        ("events.tsv.gz", gzip.compress(CSV.replace(",", "\t").encode())),
         ("utf16.csv", CSV.encode("utf-16")),
         ("utf16be.txt", CSV.encode("utf-16-be")),
         ("excel.csv", ("\ufeff" + "sep=;\n" + CSV.replace(",", ";")).encode()),
@@ -66,6 +60,8 @@ def _gzipped(text: str) -> bytes:
         ("r.csv", f'"",{HEADER}\n"1",7,"2026-01-03T10:00:00Z",5,TRUE,T,1299\n'),
         ("seconds.csv", f"{HEADER}\n7,1767434400,5,yes,Y,1 299\n".encode()),
     ],
+    # compressed bytes differ from one worker of pytest to another
+    ids=lambda value: str(value) if len(value) < 30 and isinstance(value, str) else "content",
 )
 def test_every_way_to_write_one_event_reads_as_that_event(tmp_path: Path, name: str, content: str | bytes) -> None:
     load(tmp_path, content, name=name)
@@ -86,7 +82,8 @@ def test_a_workbook_is_read_with_its_dates_and_the_other_sheets_are_named(tmp_pa
     assert sheet is not None
     sheet.append(HEADER.split(","))
     sheet.append([7, AT, 5, True, 1, 12.99])
-    sheet["H9"].font = Font(bold=True)
+    # a sheet of Excel has rows below that hold nothing
+    sheet.append([None] * 6)
     book.create_sheet("notes").append(["x"])
     book.save(tmp_path / "f.xlsx")
     answer = typed("load user_event f.xlsx", tmp_path)
