@@ -52,7 +52,7 @@ def warehouse_assets(
             yield from build.events_with_metadata(metadata_of)
         except DagsterDbtCliRuntimeError as error:
             if not is_passing_failure(error.description or ""):
-                _log_mistakes(context, REGISTRY)
+                _log_mistakes(context, Path(project.project_dir) / REGISTRY.name)
                 raise
             wait = round(wait_before(context.retry_number + 1))
             raise RetryRequested(max_retries=retries, seconds_to_wait=wait) from error
