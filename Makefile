@@ -10,7 +10,7 @@ QUIET := --config quiet.yaml
 BUSY = $(if $(LOAD),$(BIN)/python -m ab_pipeline_tests.load $(LOAD))
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: help install demo dev quick coverage test test-all seeded-faults browser lint bench soak lock clean
+.PHONY: help install demo dev quick coverage test test-all seeded-faults mutants browser lint bench soak lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -72,6 +72,9 @@ test-all: .venv/developed browser ## the same for longer, on both targets, under
 
 seeded-faults: .venv/developed ## known faults, each put into a copy of the code: does its test find it?
 	$(BIN)/python -m ab_pipeline_tests.seeded_faults
+
+mutants: .venv/developed ## changes drawn over the code (SEED=1 NUMBER=20): which does no test notice?
+	$(BIN)/python -m ab_pipeline_tests.seeded_faults.mutants --seed $(or $(SEED),1) --number $(or $(NUMBER),20)
 
 lint: .venv/developed ## ruff, pyright, sqlfluff, and what Redshift would refuse
 	$(BIN)/ruff check .

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import redshift_connector
@@ -26,6 +28,11 @@ _SERVERS = {
     "s3",
     "warehouse",
 }
+
+
+def pytest_configure() -> None:
+    # none: the developer's own would have the tests' commands in its audit
+    os.environ["DAGSTER_HOME"] = str(Path(tempfile.gettempdir()) / "no_dagster_home_of_the_tests")
 
 
 @pytest.hookimpl(tryfirst=True)

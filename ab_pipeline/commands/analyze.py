@@ -26,7 +26,11 @@ from ab_pipeline.commands.terminal import verbose_option
 @click.option(
     "--control", metavar="NAME", help="The variant to compare with; guessed by its name or size, and told, without."
 )
-@click.option("--user", metavar="COL", help="The column that names users, to be sure that each has one row.")
+@click.option(
+    "--user",
+    metavar="COL",
+    help="The column that names users, who have one row each; guessed by its name, and told, without. '' for none.",
+)
 @click.option("--covariate", metavar="COL", help="A number known of each user before the experiment; gives CUPED.")
 @click.option(
     "--segment",

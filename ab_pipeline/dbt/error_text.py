@@ -11,7 +11,7 @@ from ab_pipeline.warehouse.retry import is_passing
 _MARKER = "Errors parsed from dbt logs:"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NODE = re.compile(r"^\s*(?:\[ERROR\]:|\w+ Error) in (?P<resource>\w+) (?P<name>\S+)")
-_NO_NODE = re.compile(r"^(\d+ of \d+ .*|Encountered an error:)$")
+_NO_NODE = re.compile(r"^(\d+ of \d+ .*|(\[ERROR\]: )?Encountered an error:)$")
 # where it is written does not say why
 _NOISE = re.compile(r"^\s*(> (in|called by) .*|compiled code at .*)?$")
 _TRACEBACK = "Traceback (most recent call last):"

@@ -15,7 +15,7 @@ from ab_pipeline.experiments.report.page import Report
 from ab_pipeline.experiments.result import Readout, Status
 from ab_pipeline.experiments.series import Series
 from ab_pipeline.user_table.file import UserFile, UserTableError, Watch, open_users
-from ab_pipeline.user_table.one_row import one_row_a_user
+from ab_pipeline.user_table.one_row import guess_user, one_row_a_user
 from ab_pipeline.user_table.question import Question, asked, metrics_of, number_columns
 from ab_pipeline.user_table.segments import segments_of_a_user
 from ab_pipeline.user_table.shapes import of_columns, of_counts
@@ -34,6 +34,7 @@ def analyze(question: Question, today: dt.date, watch: Watch = lambda _: nullcon
         if question.wide is not None:
             question, more = of_columns(file, question)
             remarks += more
+        question, guessed_user = guess_user(file, question)
         names = {question.variant: "--variant"} | dict.fromkeys(question.segments, "--segment")
         file.make_names(names | ({question.user: "--user"} if question.user else {}))
         remarks += join_spellings(file, question)
@@ -53,7 +54,13 @@ def analyze(question: Question, today: dt.date, watch: Watch = lambda _: nullcon
             for cell in cells_of(file, experiment, metric, variant, segments, covariate=question.covariate)
         ]
         bins = [one for metric in metrics for one in bins_of(file, metric, variant)]
-        remarks += [*users.remarks, *filter(None, [control]), *guessed, *_of_cells(question, file, metrics, variant)]
+        remarks += [
+            *users.remarks,
+            *filter(None, [control]),
+            *guessed_user,
+            *guessed,
+            *_of_cells(question, file, metrics, variant),
+        ]
     readout = read_out(experiment, metrics, cells, Evidence(assigned, users.in_several_variants, None), today)
     remarks += _of_shares(question, readout, sizes)
     if question.user is None and question.counts is None:

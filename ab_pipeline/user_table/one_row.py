@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ab_pipeline.user_table.file import UserFile, UserTableError
 from ab_pipeline.user_table.question import Question
+
+# the names that mean a person wherever they stand; `id` may be a row's
+_NAMES_OF_USERS = {
+    f"{who}{what}"
+    for who in ("user", "visitor", "customer", "client", "member", "account", "subscriber", "device", "unit")
+    for what in ("", "id", "uuid", "key")
+} | {"anonymousid", "uid", "uuid"}
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,19 @@ class Users:
     in_several_variants: int | None
     """None where users have no names."""
     remarks: tuple[str, ...]
+
+
+def guess_user(file: UserFile, question: Question) -> tuple[Question, list[str]]:
+    """The question with the column that names users: found by its name, unless it is given or each row is a user."""
+    if question.user is not None or question.counts is not None or question.wide is not None:
+        return replace(question, user=question.user or None), []
+    metrics = {part for text in question.metrics for part in (text, *re.split("[:/]", text))}
+    used = {question.variant, *question.segments, question.covariate, *metrics}
+    for column in file.columns:
+        if column not in used and re.sub(r"[\W_]", "", column.lower()) in _NAMES_OF_USERS:
+            told = f"{column} is taken to name the users: --user COL says otherwise, --user '' that each row is one."
+            return replace(question, user=column), [told]
+    return question, []
 
 
 def one_row_a_user(file: UserFile, question: Question, numbers: Iterable[str]) -> Users:

@@ -17,6 +17,7 @@ from ab_pipeline.experiments.contract import SCHEMA_PATH
 from ab_pipeline_tests.experiments.report.browser import chromium, opened, violations
 
 USERS = 4_000
+GUESSED = "user_id is taken to name the users: --user COL says otherwise, --user '' that each row is one."
 NOT_CHECKED = "Not checked: whether a user is in several rows. --user COL names the users."
 
 
@@ -138,12 +139,32 @@ def test_shares_that_are_not_as_expected_refuse(file: Path) -> None:
     assert uneven["reasons"][0].startswith('Gate "Sample ratio" fails')
 
 
-def test_who_is_in_several_rows_or_variants_is_known_only_by_name(file: Path) -> None:
-    for options, status in (((), "skipped"), (("--user", "user_id"), "pass")):
-        document = answer(file, "--metric", "revenue", *options)
-        gates = {gate["name"]: gate["status"] for gate in document["gates"]}
-        assert gates["several_variants"] == status
-        assert (NOT_CHECKED in document["reasons"]) == (status == "skipped")
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (("--user", ""), "skipped", NOT_CHECKED),
+        (("--user", "user_id"), "pass", None),
+        ((), "pass", GUESSED),
+    ],
+)
+def test_who_is_in_several_rows_or_variants_is_known_only_by_name(
+    file: Path, options: tuple[str, ...], status: str, said: str | None
+) -> None:
+    document = answer(file, "--metric", "revenue", *options)
+    assert {gate["name"]: gate["status"] for gate in document["gates"]}["several_variants"] == status
+    assert {NOT_CHECKED, GUESSED}.intersection(document["reasons"]) == ({said} if said else set())
+
+
+@pytest.mark.parametrize("name", ["user_id", "userId", "Visitor ID", "customer_uuid", "anonymous_id"])
+def test_sessions_are_not_taken_for_users_where_a_column_tells_the_users(tmp_path: Path, name: str) -> None:
+    rows = [f"{n % 40},{'a' if n % 40 < 20 else 'b'},{n}" for n in range(120)]
+    path = written(tmp_path, "\n".join([f"{name},variant,revenue", *rows]))
+    code, _, error = run(path, "--variant", "variant", "--metric", "revenue")
+    assert code == 1
+    assert f"--user {name}: user 0 is in 3 rows, one of 40 users with several." in error
+    document = answer(path, "--metric", "revenue", "--sum-rows")
+    assert row(document, "revenue", "welch")["n_control"] == 20
+    assert NOT_CHECKED in answer(path, "--metric", "revenue", "--user", "")["reasons"]
 
 
 def test_empty_cells_count_as_zero_and_rows_without_a_variant_are_left_out_and_both_are_told(tmp_path: Path) -> None:
@@ -197,7 +218,7 @@ def test_in_the_terminal_the_verdict_comes_first(file: Path) -> None:
     assert lines[0].endswith(": Ship one_page")
     assert "better than the control." in lines[1]
     assert lines[2] == "  Compared with control, by its name: --control NAME says otherwise."
-    assert NOT_CHECKED in lines[4]
+    assert GUESSED in lines[3]
     assert [line.split()[1] for line in lines if "│ revenue" in line] == ["revenue", "revenue"]
 
 
@@ -221,7 +242,7 @@ def test_the_page_opens_in_a_browser(file: Path, tmp_path: Path) -> None:
         assert page.locator("h2").first.inner_text() == "Ship one_page"
         assert page.locator("rect.bar").count() > 6
         assert str(file) in page.inner_text("body")
-        assert NOT_CHECKED in page.inner_text(".verdict")
+        assert GUESSED in page.inner_text(".verdict")
         assert page.get_by_role("heading", name="revenue by plan").is_visible()
         assert violations(page) == []
         assert complaints == []

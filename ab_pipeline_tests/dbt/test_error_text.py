@@ -31,14 +31,14 @@ def test_a_model_that_cannot_be_built() -> None:
 
 def test_an_error_that_dbt_logs_twice_is_one() -> None:
     once = "Compilation Error in operation start-0 (./x.yml)\n  the raw tables are not as said:\n  - a is missing"
-    assert node_errors(f"{HEAD}Encountered an error:\n{once}\n\n{once}\n") == [
+    assert node_errors(f"{HEAD}[ERROR]: Encountered an error:\n{once}\n\n{once}\n") == [
         NodeError("operation", "start-0", ("the raw tables are not as said:", "- a is missing"))
     ]
 
 
 def test_a_locked_warehouse_is_dbt_itself_failing_without_its_traceback() -> None:
     text = HEAD + (
-        'Encountered an error:\nIO Error: Could not set lock on file "w.duckdb"\n\n'
+        '[ERROR]: Encountered an error:\nIO Error: Could not set lock on file "w.duckdb"\n\n'
         'Traceback (most recent call last):\n  File "connections.py", line 110, in exception_handler\n    yield\n'
         "_duckdb.IOException: IO Error\n"
     )

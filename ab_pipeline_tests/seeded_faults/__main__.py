@@ -73,7 +73,15 @@ def applied(fault: Fault, tree: Path) -> Iterator[None]:
     before = file.read_text() if file.exists() else ""
     if before.count(fault.old) != 1:
         raise FaultError(f"{fault.name} applies {before.count(fault.old)} times to {fault.file}: write it anew")
-    file.write_text(before.replace(fault.old, fault.new))
+    with rewritten(file, before.replace(fault.old, fault.new)):
+        yield
+
+
+@contextmanager
+def rewritten(file: Path, text: str) -> Iterator[None]:
+    """The file with another text, until the block is left."""
+    before = file.read_text()
+    file.write_text(text)
     try:
         yield
     finally:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+from dagster_graphql import DagsterGraphQLClient
 
-from ab_pipeline.paths import PROJECT_ROOT
+from ab_pipeline_tests.integration.running_dagster.dev import PATIENCE, dagster_dev
 from ab_pipeline_tests.integration.running_dagster.project import (
-    BIN,
     DAILY,
     DIMENSIONS,
     FIRST_DAY,
@@ -58,40 +51,12 @@ mutation($params: ExecutionParams!) {
 
 @pytest.fixture
 def client(fresh: DagsterProject) -> Iterator[DagsterGraphQLClient]:
-    """Of a `dagster dev` that has only the workspace.yaml at the root to go by."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (fresh.home / "dagster_dev.log").open("w")
-    process = subprocess.Popen(
-        [str(BIN / "dagster"), "dev", "--port", str(port)],
-        cwd=PROJECT_ROOT,
-        env=fresh.environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    try:
-        yield connect(port, fresh.home / "dagster_dev.log")
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
-
-
-def connect(port: int, log: Path) -> DagsterGraphQLClient:
-    client = DagsterGraphQLClient("127.0.0.1", port_number=port)
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        with contextlib.suppress(DagsterGraphQLClientError):
-            client._execute("{ version }")
-            return client
-        time.sleep(0.5)
-    raise AssertionError(log.read_text())
+    with dagster_dev(fresh) as dev:
+        yield dev.client
 
 
 def until_ended(status: Callable[[], str]) -> str:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE
     while (now := status()) not in ENDED:
         assert time.monotonic() < deadline, now
         time.sleep(0.3)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 import psutil
@@ -21,14 +22,15 @@ from dagster._core.workspace.load_target import GrpcServerTarget
 from dagster._grpc.server import GrpcServerProcess
 
 from ab_pipeline.automation.lost_runs import fail_lost_runs
+from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.warm_runs.channel import LOCK, MODULE, TemplateError, call
 from ab_pipeline.warm_runs.launcher import WarmRunLauncher, keep_warm
 from ab_pipeline.worker import WORKER_TAG, Worker
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
+from ab_pipeline_tests.integration.running_dagster.dev import PATIENCE
 from ab_pipeline_tests.integration.running_dagster.project import DAILY, LAST_DAY, DagsterProject
 
 pytestmark = [duckdb_only, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-PATIENCE = 120.0
 T = TypeVar("T")
 
 
@@ -171,6 +173,53 @@ def test_a_template_that_hangs_or_is_outdated_costs_time_and_no_run(
     assert host.ended(outdated) == DagsterRunStatus.SUCCESS
     until(lambda: host.template() or None)
     assert host.said(host.launch()) == ""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a template and its runs take of their host."""
+
+    megabytes: float
+    zombies: int
+    descriptors: int
+    target_megabytes: float
+
+    @classmethod
+    def of(cls, template: psutil.Process) -> Footprint:
+        files = [file.stat().st_size for file in (PROJECT_DIR / "target").rglob("*") if file.is_file()]
+        children = [child.status() for child in template.children()]
+        return cls(
+            template.memory_info().rss / 1e6, children.count(psutil.STATUS_ZOMBIE), template.num_fds(), sum(files) / 1e6
+        )
+
+
+@pytest.mark.thorough
+def test_two_hundred_runs_of_which_twenty_are_killed_leave_the_host_as_it_was(host: Host) -> None:
+    keep_warm(host.instance)
+    template = until(host.template)
+
+    def launch(is_killed: bool) -> None:
+        run_id = host.launch()
+        assert host.said(run_id) == ""
+        worker = until(lambda: host.worker(run_id))
+        if is_killed:
+            os.kill(worker.pid, signal.SIGKILL)
+        until(worker.is_gone)
+        fail_lost_runs(host.instance)
+        assert run_of(host, run_id).is_success != is_killed
+
+    for number in range(20):
+        launch(is_killed=number % 10 == 9)
+    before = Footprint.of(template)
+    for number in range(180):
+        launch(is_killed=number % 10 == 9)
+    after = Footprint.of(template)
+
+    assert template.is_running()
+    assert after.zombies == 0
+    assert after.descriptors <= before.descriptors
+    assert after.megabytes < before.megabytes + 10
+    assert after.target_megabytes < before.target_megabytes + 1
 
 
 def run_of(host: Host, run_id: str) -> DagsterRun:
