@@ -101,7 +101,7 @@ for command in (
 @main.command()
 def summary() -> None:
     """What is built: rows per table, and each variant's totals."""
-    with warehouse_of(get_settings()).open() as session:
+    with warehouse_of(get_settings(), is_patient=True).open() as session:
         counts = row_counts(session)
         if "analytics_variant_user_daily" not in counts:
             raise click.ClickException(f"nothing is built yet: {HOW_TO_BUILD}")

@@ -14,9 +14,9 @@ REGISTRY = PROJECT_DIR / "seeds"
 _READ_BY_DBT = ("macros", "models", "seeds", "snapshots", "tests")
 
 
-def dbt_files(project_dir: Path) -> list[Path]:
+def dbt_files(project_dir: Path, registry: Path = REGISTRY) -> list[Path]:
     """What dbt reads of a project: the files, and their folders, whose time alone shows a deleted file."""
-    files = [project_dir / "dbt_project.yml", project_dir / "profiles.yml"]
+    files = [project_dir / "dbt_project.yml", project_dir / "profiles.yml", registry, *registry.rglob("*")]
     for folder in _READ_BY_DBT:
         files += [project_dir / folder, *(project_dir / folder).rglob("*")]
     return files

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
@@ -17,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ab_pipeline.errors import UserError
-from ab_pipeline.paths import ENV_FILE, PROJECT_ROOT
+from ab_pipeline.paths import ENV_FILE, PROJECT_ROOT, REGISTRY
 
 ENV_PREFIX = "AB_PIPELINE_"
 
@@ -26,6 +28,10 @@ _IDENTIFIER = r"^[a-z_][a-z0-9_]{0,126}$"
 _READERS = r"^\s*((user|group|role):[\w.@-]+(\s*,\s*|\s*$))*$"
 _FINISHED_STATUSES = ("SUCCESS", "FAILURE", "CANCELED")
 _RENAMED = {"REPORTS_PATH": "REPORTS_LOCATION"}
+_FULL_LOOKS_AT_REDSHIFT = 12.0
+# what Kubernetes and Docker tell of services that happen to be called ab-pipeline-...
+_INJECTED = re.compile(r"(.+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+_NEAR = 0.75
 ROLES = ("viewer", "launcher", "editor", "admin")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -65,16 +71,19 @@ class Settings(BaseSettings):
     target: Literal["local", "redshift"] = "local"
     duckdb_path: Path = PROJECT_ROOT / "data" / "warehouse.duckdb"
     duckdb_memory_limit: str = "80%"
+    registry: Path = REGISTRY
     start_date: dt.date = dt.date(2025, 1, 1)
     timezone: str = "UTC"
     lookback_days: int = Field(default=3, ge=0)
     sensor_seconds: int | None = Field(default=None, ge=1)
+    full_looks_per_hour: float | None = Field(default=None, gt=0)
     max_days_per_run: int = Field(default=400, ge=1)
 
     alert_severity: Literal["ERROR", "WARN"] = "ERROR"
     alerts_path: Path = PROJECT_ROOT / "data" / "alerts.jsonl"
     reports_location: str | None = None
     dagster_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://\S+$")
+    token: SecretStr | None = None
     freshness_deadline_hour: int = Field(default=9, ge=5, le=23)
     slack_channel: str | None = None
     slack_token: SecretStr | None = None
@@ -137,7 +146,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{name!r} is not an IANA time zone such as Europe/Berlin") from error
         return name
 
-    @field_validator("duckdb_path", "alerts_path", "accounts_path")
+    @field_validator("duckdb_path", "registry", "alerts_path", "accounts_path")
     @classmethod
     def _relative_to_the_project(cls, path: Path) -> Path:
         # dbt, Dagster and the CLI start in different folders and must open the same file.
@@ -287,12 +296,33 @@ class Settings(BaseSettings):
         return self.duckdb_path.stem if self.target == "local" else self.redshift_database
 
     @property
+    def registry_link(self) -> Path | None:
+        """Where `dbt_project.yml` finds another folder of the registry than its own; None if it is its own."""
+        if self.registry == REGISTRY:
+            return None
+        name = hashlib.md5(str(self.registry).encode(), usedforsecurity=False).hexdigest()
+        return REGISTRY.parent / "target" / f"registry-{name}"
+
+    @property
+    def dbt_folder(self) -> str:
+        """Where dbt keeps what it makes of the project: a folder an adapter, a database and a registry."""
+        link = self.registry_link
+        return f"{self.target}-{self.database}" + (f"-{link.name[-6:]}" if link else "")
+
+    @property
     def seconds_between_looks(self) -> int:
         """How long the raw-change sensor waits at the least."""
         if self.sensor_seconds:
             return self.sensor_seconds
         # Dagster comes round every five seconds and leaves out a sensor that is early; a look at Redshift may be billed
         return 4 if self.target == "local" else 30
+
+    @property
+    def looks_at_every_day_per_hour(self) -> float | None:
+        """How often an hour the sensor may compare every day; None: whenever something was written."""
+        if self.full_looks_per_hour is None and self.target == "redshift":
+            return _FULL_LOOKS_AT_REDSHIFT
+        return self.full_looks_per_hour
 
     @property
     def pages_location(self) -> str:
@@ -304,7 +334,7 @@ class Settings(BaseSettings):
         return {
             f"{ENV_PREFIX}{name.upper()}": (value.get_secret_value() if isinstance(value, SecretStr) else str(value))
             for name, value in self
-            if value is not None
+            if value is not None and (name, value) != ("registry", REGISTRY)
         }
 
 
@@ -340,8 +370,8 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: one line per wrong setting, each naming the variable and its value.
     """
-    if renamed := _renamed():
-        raise SettingsError("\n".join(renamed))
+    if wrong := [*_renamed(), *_misspelt()]:
+        raise SettingsError("\n".join(wrong))
     try:
         return Settings()
     except ValidationError as error:
@@ -366,14 +396,40 @@ def _host(url: str) -> str | None:
         return None
 
 
-def _renamed() -> list[str]:
+def sources() -> dict[str, tuple[str, str]]:
+    """Every variable with our prefix that is not empty: its value, and where it is set. The environment wins."""
     env_file = Settings.model_config.get("env_file")
     in_file = dotenv_values(str(env_file)) if env_file else {}
+    places = {str(env_file): in_file, "the environment": os.environ}
+    return {
+        name.upper(): (value, place)
+        for place, variables in places.items()
+        for name, value in variables.items()
+        if value and name.upper().startswith(ENV_PREFIX)
+    }
+
+
+def _renamed() -> list[str]:
     return [
-        f"{ENV_PREFIX}{old} is called {ENV_PREFIX}{new}: rename it in the environment or in {ENV_FILE}."
+        f"{ENV_PREFIX}{old} is called {ENV_PREFIX}{new}: rename it in {place}."
         for old, new in _RENAMED.items()
-        if os.environ.get(ENV_PREFIX + old) or in_file.get(ENV_PREFIX + old)
+        for _, place in [sources().get(ENV_PREFIX + old, ("", ""))]
+        if place
     ]
+
+
+def _misspelt() -> list[str]:
+    known = [name.upper() for name in Settings.model_fields]
+    sentences = []
+    for variable, (value, place) in sources().items():
+        name = variable.removeprefix(ENV_PREFIX)
+        near = get_close_matches(name, known, 1, _NEAR)
+        is_injected = _INJECTED.fullmatch(name) and (not near or "://" in value)
+        if name in known or name in _RENAMED or is_injected:
+            continue
+        meant = f"did you mean {ENV_PREFIX}{near[0]}?" if near else "`ab-pipeline config` lists those that there are."
+        sentences.append(f"{variable}, in {place}, is no setting: {meant}")
+    return sentences
 
 
 def _variables(*names: str) -> str:

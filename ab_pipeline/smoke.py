@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, read_changes
+from ab_pipeline.automation.changes import Calendar, Changes, read_changes
+from ab_pipeline.automation.scope import EVERY_DAY
 from ab_pipeline.errors import UserError
 from ab_pipeline.paths import PROJECT_DIR
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA, USER_EVENT, USER_METADATA, USER_VARIANT
@@ -163,11 +164,11 @@ class Smoke:
 
     def a_write_is_noticed_without_reading_rows(self) -> str:
         """The token that spares the sensor a comparison."""
-        before = self.warehouse.token()
-        is_still = self.warehouse.token() == before
+        before = self.warehouse.writes().token
+        is_still = self.warehouse.writes().token == before
         with self.warehouse.open(read_only=False) as session:
             _add_event(session, 1, _JAN_2, 11)
-        if self.warehouse.token() == before:
+        if self.warehouse.writes().token == before:
             raise SmokeError("the token did not move")
         if before.startswith(NOT_PERMITTED):
             return "not permitted: the sensor compares at every tick (see Permissions in the README)"

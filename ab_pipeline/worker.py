@@ -9,6 +9,8 @@ from typing import Self
 import psutil
 
 WORKER_TAG = "ab_pipeline/worker"
+WAREHOUSE_TAG = "ab_pipeline/warehouse"
+"""Which database a run builds."""
 # the kernel tells creation times from boot on: setting the clock moves them, for processes that live as well
 _CLOCK_CORRECTION = 10
 

@@ -38,8 +38,8 @@ from dagster._core.test_utils import create_run_for_test
 
 from ab_pipeline.assets.dbt import warehouse_assets
 from ab_pipeline.assets.translator import AbPipelineTranslator
-from ab_pipeline.automation.raw_changes import RAW_CHANGES, REFRESH_JOB, SWEEP, Decision, RawChanges
-from ab_pipeline.automation.runs import days_in_flight, days_of, failures_of_due_days
+from ab_pipeline.automation.raw_changes import RAW_CHANGES, REFRESH_JOB, Decision, RawChanges
+from ab_pipeline.automation.runs import days_in_flight, days_of
 from ab_pipeline.automation.turns import Turns
 from ab_pipeline.dbt.api import forget_warehouse
 from ab_pipeline.dbt.project import load_lineage, load_project
@@ -80,7 +80,8 @@ class Daemon:
         project = load_project(self.settings)
         manifest = json.loads(project.manifest_path.read_bytes())
         translator = AbPipelineTranslator(daily_partitions(self.settings))
-        return warehouse_assets(project, manifest, translator, load_lineage(project))
+        identify = warehouse_of(self.settings).identity
+        return warehouse_assets(project, manifest, translator, load_lineage(project), identify=identify)
 
     @cached_property
     def changes(self) -> RawChanges:
@@ -105,8 +106,7 @@ class Daemon:
 
     def evaluate_sweep(self) -> Decision:
         """What the nightly comparison of every day says."""
-        failures = failures_of_due_days(self.instance, self.now)
-        return self.changes.decide(SWEEP, self.instance, self.now, failures)
+        return self.changes.sweep(self.instance, self.now)
 
     def sweep(self) -> list[DagsterRun]:
         """The runs that the nightly comparison of every day creates."""
@@ -119,7 +119,7 @@ class Daemon:
             tags = {**request.tags, **_SENSOR, RUN_KEY_TAG: str(request.run_key)}
             if self.instance.get_runs(RunsFilter(tags={RUN_KEY_TAG: str(request.run_key)})):
                 continue
-            in_flight = days_in_flight(self.instance)
+            in_flight = days_in_flight(self.instance).keys()
             selection, checks = frozenset(request.asset_selection or ()), frozenset(request.asset_check_keys or ())
             with partition_loading_context(self.now):
                 job = self._job.get_subset(asset_selection=selection, asset_check_selection=checks)

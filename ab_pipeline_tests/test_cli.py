@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from ab_pipeline.cli import main
 from ab_pipeline.settings import ENV_PREFIX, Settings, get_settings
+from ab_pipeline.warehouse import connect
 
 SMALL = ("--users", "50", "--days", "3", "--events-per-day", "40", "--end-date", "2025-02-20")
 each_command = pytest.mark.parametrize(
@@ -30,6 +31,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The warehouse's path, where nothing is yet, whatever the developer's own settings are."""
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     # the command exports its settings to the environment
+    monkeypatch.setattr(connect, "_PATIENCE", 0.3)
     with mock.patch.dict(os.environ):
         for name in Settings.model_fields:
             os.environ.pop(ENV_PREFIX + name.upper(), None)
@@ -221,6 +223,18 @@ def test_a_warehouse_that_another_process_holds_is_named(path: Path, command: tu
             holder.kill()
     assert sentence.startswith(f"{path} is in use by another process: ")
     assert f"(PID {holder.pid})" in sentence
+
+
+def test_a_load_waits_for_whoever_has_the_file_for_a_moment(path: Path, tmp_path: Path) -> None:
+    file = write_csv(tmp_path, "one.csv", "1,a")
+    hold = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(1)"
+    with (
+        mock.patch.object(connect, "_PATIENCE", 30),
+        subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder,
+    ):
+        assert holder.stdout
+        holder.stdout.readline()
+        assert printed("load", "user_variant", file).startswith("raw_data.user_variant: 1 row from 1 file")
 
 
 @each_command

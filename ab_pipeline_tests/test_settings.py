@@ -54,6 +54,64 @@ def test_the_old_name_of_a_setting_is_told_the_new_one(monkeypatch: pytest.Monke
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LOOKBAK_DAYS", "did you mean AB_PIPELINE_LOOKBACK_DAYS?"),
+        ("REDSHFT_PORT", "did you mean AB_PIPELINE_REDSHIFT_PORT?"),
+        ("DUCKDB", "is no setting: `ab-pipeline config` lists those that there are."),
+    ],
+)
+def test_a_misspelt_setting_is_refused_with_the_nearest_name(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(ENV_PREFIX + name, "9")
+    with pytest.raises(SettingsError, match=f"AB_PIPELINE_{name}, in the environment, is no setting") as error:
+        load_settings()
+    assert meant in str(error.value)
+    monkeypatch.delenv(ENV_PREFIX + name)
+    (tmp_path / ".env").write_text(f"AB_PIPELINE_{name}=9\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(SettingsError, match=f"AB_PIPELINE_{name}, in {tmp_path}/.env, is no setting"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "80"),
+        ("WEB_SERVICE_HOST", "10.0.0.1"),
+        ("WEB_SERVICE_PORT_HTTP", "3000"),
+        ("WEB_PORT", "tcp://10.0.0.1:3000"),
+        ("PORT", "tcp://10.0.0.1:3000"),
+        ("WEB_PORT_3000_TCP_ADDR", "10.0.0.1"),
+    ],
+)
+def test_what_an_orchestrator_injects_is_no_setting(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV_PREFIX + name, value)
+    assert load_settings().redshift_port == 5439
+
+
+def test_another_registry_is_reached_by_a_link_in_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert load_settings().registry_link is None
+    assert "AB_PIPELINE_REGISTRY" not in load_settings().dbt_environment()
+    monkeypatch.setenv("AB_PIPELINE_REGISTRY", str(tmp_path))
+    settings = load_settings()
+    assert settings.dbt_environment()["AB_PIPELINE_REGISTRY"] == str(tmp_path)
+    assert settings.registry_link
+    assert settings.registry_link.parent == PROJECT_ROOT / "dbt_project" / "target"
+
+
+def test_on_redshift_every_day_is_compared_by_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().looks_at_every_day_per_hour is None
+    monkeypatch.setenv("AB_PIPELINE_FULL_LOOKS_PER_HOUR", "0.5")
+    assert load_settings().looks_at_every_day_per_hour == 0.5
+    monkeypatch.delenv("AB_PIPELINE_FULL_LOOKS_PER_HOUR")
+    set_redshift(monkeypatch, **PASSWORD)
+    assert load_settings().looks_at_every_day_per_hour == 12
+
+
 OIDC = {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_ID": "ab", "OIDC_CLIENT_SECRET": "hunter2"}
 
 
@@ -235,6 +293,17 @@ def test_the_example_file_documents_every_setting_with_its_default() -> None:
         if isinstance(default, Path):
             default = default.relative_to(PROJECT_ROOT)
         assert value == ("" if default is None else str(default))
+
+
+def test_every_setting_is_explained_in_words() -> None:
+    lines = (PROJECT_ROOT / ".env.example").read_text().splitlines()
+    explained, is_explained = set(), False
+    for line in lines:
+        if found := re.match(rf"(?:# )?{ENV_PREFIX}(\w+)=", line):
+            explained |= {found[1].lower()} if is_explained else set()
+        else:
+            is_explained = line.startswith("# ")
+    assert explained == set(Settings.model_fields)
 
 
 def test_dbt_alone_has_the_same_defaults() -> None:

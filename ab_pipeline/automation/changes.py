@@ -5,15 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from ab_pipeline.automation.plan import DueDay, due_days
+from ab_pipeline.automation.plan import BuiltDay, DaySignature, DueDay, due_days
+from ab_pipeline.automation.registry_changes import registry_state
+from ab_pipeline.automation.scope import Compared, Scope
 from ab_pipeline.automation.signatures import (
+    DIMENSIONS,
+    STALE_REGISTRY,
+    Extent,
+    RawSide,
     built_days,
+    built_extent,
     dimension_changes,
     is_built,
     newest_day,
+    oldest_built_day,
     raw_days,
+    raw_side,
     read_raw_tables,
 )
 from ab_pipeline.warehouse.base import Session
@@ -37,9 +47,15 @@ class Changes:
     days: Mapping[dt.date | None, str]
     """By day; None for events without one."""
     dimensions: Mapping[str, str]
-    """By raw table, or `users` for rows of the daily table that no longer carry what the dimensions hold."""
+    """By raw table, or `users` for rows of the daily table that no longer carry what the dimensions hold, `registry`
+    for declarations that are not those of the tables."""
     newest: dt.date | None
     """The newest day with events that is not in the future."""
+    compared: Compared
+    raw_sides: Mapping[str, RawSide] = field(default_factory=dict)
+    """What the raw tables without days hold."""
+    mistakes: str = ""
+    """Of the registry: what keeps it from being built."""
 
 
 @dataclass(frozen=True)
@@ -53,37 +69,57 @@ class Due:
     """A sentence on days that no run can build."""
 
 
-@dataclass(frozen=True)
-class Scope:
-    """Which days to compare: those within the lookback from the newest, and all from `since` on."""
+def read_changes(
+    session: Session,
+    calendar: Calendar,
+    scope: Scope,
+    *,
+    registry: Path | None = None,
+    known: Mapping[str, RawSide] | None = None,
+) -> Changes:
+    """Compare the days of the scope, the dimensions, and the registry if its folder is given.
 
-    lookback: dt.timedelta = dt.timedelta(0)
-    since: dt.date = dt.date.max
-
-    def first_day(self, newest: dt.date | None) -> dt.date:
-        """The oldest day to compare."""
-        if newest is None:
-            return dt.date.min
-        return min(self.since, dt.date.fromordinal(max(newest.toordinal() - self.lookback.days, 1)))
-
-
-EVERY_DAY = Scope(since=dt.date.min)
-
-
-def read_changes(session: Session, calendar: Calendar, scope: Scope) -> Changes:
-    """Compare the days of the scope, and the dimensions.
+    Of raw tables without days, those that are `known` are not read again.
 
     Raises:
         WarehouseError: a raw table or a column of it is missing.
     """
     raw_tables = read_raw_tables(session)
-    newest = newest_day(session, calendar.today)
-    since = scope.first_day(newest)
-    days = due_days(raw_days(session, since), built_days(session, since))
+    # of every day the newest is among those that are read
+    newest = None if scope.since == dt.date.min else newest_day(session, calendar.today)
+    since = scope.first_day(newest, oldest_built_day(session) if scope.step_from else None)
+    there, built = raw_days(session, since, scope.days), built_days(session, since, scope.days)
+    newest = max((day for day in there if day is not None and day <= calendar.today), default=newest)
+    days = due_days(there, built)
     if not is_built(session, ["fact_user_event"]):
         # no event may ask for it, yet the daily table is made from it
         days.setdefault(None, "no facts")
-    return Changes(days, dimension_changes(session, raw_tables), newest)
+    extent = Extent(0, 0) if since == dt.date.min else built_extent(session, since)
+    sides = {table.name: (known or {}).get(table.name) or raw_side(session, raw_tables, table) for table in DIMENSIONS}
+    dimensions = dimension_changes(session, sides)
+    state = registry_state(session, registry) if registry else None
+    if state and state.difference:
+        dimensions[STALE_REGISTRY] = state.difference
+    compared = _compared(since, there, built, extent)
+    return Changes(days, dimensions, newest, compared, sides, state.mistakes if state else "")
+
+
+def _compared(
+    since: dt.date,
+    there: Mapping[dt.date | None, DaySignature],
+    built: Mapping[dt.date | None, BuiltDay],
+    extent: Extent,
+) -> Compared:
+    days = {day for day in there.keys() | built.keys() if day is not None}
+    newer = {day for day in days if day >= since}
+    rows_of_older = sum(built[day].events.num_of_events for day in days - newer if day in built)
+    return Compared(
+        since,
+        len(newer),
+        len(days - newer),
+        max(len(days), extent.days + len(days - built.keys())),
+        extent.rows_before - rows_of_older + sum(events.num_of_events for events in there.values()),
+    )
 
 
 def due_in(calendar: Calendar, changes: Changes, failed: Collection[DueDay] = ()) -> Due:

@@ -110,7 +110,7 @@ def _digest(events: DaySignature, build: BuiltDay) -> str:
 def plan_refreshes(
     due: Collection[DueDay],
     *,
-    in_flight: Collection[date],
+    in_flight: Mapping[date, str],
     failures: Mapping[DueDay, Failures],
     now: datetime,
     max_days_per_run: int,
@@ -125,7 +125,7 @@ def plan_refreshes(
     for day in sorted(due, key=lambda due_day: due_day.day):
         failed = failures.get(day)
         if day.day in in_flight:
-            waiting.append(f"{day.day} is being refreshed")
+            waiting.append(f"{day.day} is being refreshed by {in_flight[day.day]}")
         elif failed and now < failed.next_try_at:
             times = "once" if failed.count == 1 else f"{failed.count} times"
             waiting.append(f"{day.day} failed {times}, next try at {failed.next_try_at:%Y-%m-%d %H:%M} UTC")

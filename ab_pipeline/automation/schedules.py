@@ -1,7 +1,7 @@
-"""What the clock starts. What changed rows start is in `raw_changes.py`, and so is the late-data sweep."""
+"""What the clock starts. What changed rows start is in `looks.py`, and so is the late-data sweep."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dagster import (
     DefaultScheduleStatus,
@@ -51,8 +51,9 @@ def schedules(
     snapshots: UnresolvedAssetJobDefinition,
     freshness: UnresolvedAssetJobDefinition,
     turns: Turns,
+    identify: Callable[[], object],
 ) -> list[ScheduleDefinition]:
-    """Every schedule but the sweep, in the configured time zone.
+    """Every schedule but the sweep, in the configured time zone. `identify` tells which database is refreshed.
 
     Nowhere does a change of the clocks skip or repeat a time from 04:00 to 21:00. 02:30, or in Athens 03:30, would
     come twice on one day of the year and on another not at all.
@@ -66,12 +67,14 @@ def schedules(
             default_status=default_status(SNAPSHOTS, settings.target),
             description="Notes the dimensions of every night in their history, whether raw rows changed or not.",
         ),
-        _daily_refresh(settings, refresh, turns),
+        _daily_refresh(settings, refresh, turns, identify),
         _hourly_freshness(settings, freshness),
     ]
 
 
-def _daily_refresh(settings: Settings, job: UnresolvedAssetJobDefinition, turns: Turns) -> ScheduleDefinition:
+def _daily_refresh(
+    settings: Settings, job: UnresolvedAssetJobDefinition, turns: Turns, identify: Callable[[], object]
+) -> ScheduleDefinition:
     @schedule(
         name=DAILY_REFRESH,
         job=job,
@@ -85,9 +88,9 @@ def _daily_refresh(settings: Settings, job: UnresolvedAssetJobDefinition, turns:
         yesterday = context.scheduled_execution_time.date() - dt.timedelta(days=1)
         if yesterday < settings.start_date:
             return SkipReason(f"{yesterday} is before AB_PIPELINE_START_DATE={settings.start_date}")
-        with turns.take(DAILY_REFRESH, context.instance, dt.datetime.now(dt.UTC)) as turn:
+        with turns.take(DAILY_REFRESH, context.instance, dt.datetime.now(dt.UTC), identify) as turn:
             if yesterday in turn.taken:
-                return SkipReason(f"{yesterday} is being refreshed")
+                return SkipReason(f"{yesterday} is being refreshed by {turn.taken[yesterday]}")
             turn.request([yesterday])
         return RunRequest(partition_key=yesterday.isoformat())
 

@@ -6,7 +6,7 @@ Signatures are those of `dbt_project/macros/dialect.sql`, so that both sides can
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ab_pipeline.automation.plan import BuiltDay, DaySignature
@@ -16,8 +16,26 @@ from ab_pipeline.warehouse.base import BUILT_SCHEMA, Row, Session, WarehouseErro
 STALE_USERS = "users"
 MISSING_USERS = "dim_user"
 STALE_EXPERIMENTS = "experiments"
+STALE_REGISTRY = "registry"
 _EXPERIMENT_MODELS = ("units", "daily_sums", "capped_sums", "reconciliation")
-_DIMENSIONS = (USER_VARIANT, USER_METADATA)
+DIMENSIONS = (USER_VARIANT, USER_METADATA)
+
+
+@dataclass(frozen=True)
+class RawSide:
+    """A raw table whose rows are of no day: how many, and their signature."""
+
+    num_of_rows: int
+    signature: str
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What the daily table was built from, as a whole."""
+
+    days: int
+    rows_before: int
+    """Events of the days before those that are compared, and not of those without a day."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +89,13 @@ def newest_day(session: Session, today: dt.date) -> dt.date | None:
     return _day(newest)
 
 
-def raw_days(session: Session, since: dt.date) -> dict[dt.date | None, DaySignature]:
-    """The signature of every day from `since` on, and of the events without a day."""
+def raw_days(session: Session, since: dt.date, older: Collection[dt.date] = ()) -> dict[dt.date | None, DaySignature]:
+    """The signature of every day from `since` on, of single older ones, and of the events without a day."""
     signature = session.signature([column.name for column in USER_EVENT.columns])
     rows = session.rows(
         # grouped by dates: to group by their texts takes four times as long
         f"select cast(cast(datestamp as date) as varchar), count(*), {signature}"
-        f" from {_rows_since(since, USER_EVENT.relation)} group by cast(datestamp as date) order by 1",
+        f" from {_rows_since(since, USER_EVENT.relation, older)} group by cast(datestamp as date) order by 1",
     )
     days: dict[dt.date | None, DaySignature] = {}
     for value, count, text in rows:
@@ -87,13 +105,13 @@ def raw_days(session: Session, since: dt.date) -> dict[dt.date | None, DaySignat
     return days
 
 
-def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDay]:
-    """What every day from `since` on was built from; none while nothing is built."""
+def built_days(session: Session, since: dt.date, older: Collection[dt.date] = ()) -> dict[dt.date | None, BuiltDay]:
+    """What every day from `since` on, and single older ones, were built from; none while nothing is built."""
     if not is_built(session, ["built_day", "analytics_variant_user_daily"]):
         return {}
     rows = session.rows(
         "select cast(datestamp as varchar), num_of_events, coalesce(signature, 'unsettled'), build_id"
-        f" from {_rows_since(since, f'{BUILT_SCHEMA}.built_day')} order by 1",
+        f" from {_rows_since(since, f'{BUILT_SCHEMA}.built_day', older)} order by 1",
     )
     days: dict[dt.date | None, BuiltDay] = {}
     for value, count, text, build_id in rows:
@@ -104,7 +122,35 @@ def built_days(session: Session, since: dt.date) -> dict[dt.date | None, BuiltDa
     return days
 
 
-def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
+def oldest_built_day(session: Session) -> dt.date | None:
+    """The first day that is built; None while nothing is."""
+    if not is_built(session, ["built_day"]):
+        return None
+    [(oldest,)] = session.rows(f"select cast(min(datestamp) as varchar) from {BUILT_SCHEMA}.built_day")
+    return _day(oldest)
+
+
+def built_extent(session: Session, since: dt.date) -> Extent:
+    """How many days are built, and what is older than the days from `since` on."""
+    if not is_built(session, ["built_day", "analytics_variant_user_daily"]):
+        return Extent(0, 0)
+    [(days, rows)] = session.rows(
+        "select count(distinct datestamp),"
+        f" coalesce(sum(case when datestamp < '{since}' then num_of_events else 0 end), 0)"
+        f" from {BUILT_SCHEMA}.built_day"
+    )
+    return Extent(int(days), int(rows))
+
+
+def raw_side(session: Session, raw: RawTables, table: RawTable) -> RawSide:
+    """What a raw table without days holds."""
+    [(count, signature)] = session.rows(
+        f"select count(*), {session.signature(raw.signature_columns(table))} from {table.relation}"
+    )
+    return RawSide(int(count), signature)
+
+
+def dimension_changes(session: Session, there: Mapping[str, RawSide]) -> dict[str, str]:
     """Why dimensions, or the rows of users in the daily table, are not what the raw tables say.
 
     By what is stale: a raw table's name, MISSING_USERS while there are no dimensions, STALE_USERS for rows that no
@@ -113,12 +159,10 @@ def dimension_changes(session: Session, raw: RawTables) -> dict[str, str]:
     """
     changes: dict[str, str] = {}
     dimensions: list[str | None] = []
-    for table in _DIMENSIONS:
-        signature = session.signature(raw.signature_columns(table))
-        [there] = session.rows(f"select count(*), {signature} from {table.relation}")
-        built = [_recorded(session, f"built_{kind}_{table.name}") for kind in ("dim", "snapshot")]
-        if any(record is None or record[:2] != there for record in built):
-            changes[table.name] = f"{there} {built}"
+    for name, side in there.items():
+        built = [_recorded(session, f"built_{kind}_{name}") for kind in ("dim", "snapshot")]
+        if any(record is None or record[:2] != (side.num_of_rows, side.signature) for record in built):
+            changes[name] = f"{side} {built}"
         dimensions.append(built[0][1] if built[0] else None)
     if not is_built(session, ["dim_user"]):
         # a build that ended halfway: no later one selects what its raw tables do not ask for
@@ -162,17 +206,19 @@ def _recorded(session: Session, state: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def _rows_since(since: dt.date, relation: str) -> str:
-    """The rows of days from `since` on, and those without a day, in two scans.
+def _rows_since(since: dt.date, relation: str, older: Collection[dt.date]) -> str:
+    """The rows of days from `since` on, those of single days before it, and those without a day, in a scan each.
 
     A range skips blocks by their zone maps; of a range `or` something else, AWS does not say so.
     """
     if since == dt.date.min:
         return relation
-    return (
-        f"(select * from {relation} where datestamp >= '{since}'"
-        f" union all select * from {relation} where datestamp is null) as rows_since"
-    )
+    ranges = [f"datestamp >= '{since}'", "datestamp is null"]
+    ranges += [
+        f"datestamp >= '{day}' and datestamp < '{day + dt.timedelta(days=1)}'" for day in sorted(older) if day < since
+    ]
+    scans = (f"select * from {relation} where {one}" for one in ranges)
+    return f"({' union all '.join(scans)}) as rows_since"
 
 
 def _day(text: str | None) -> dt.date | None:

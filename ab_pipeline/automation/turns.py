@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,8 +20,10 @@ _UNTIL_SUBMITTED = timedelta(minutes=2)
 class Turn:
     """One look by one requester."""
 
-    taken: frozenset[date]
-    """The days that must not be requested: a run is queued or going for them, or about to be."""
+    database: str
+    """The identity of the warehouse that is looked at."""
+    taken: Mapping[date, str]
+    """The days that must not be requested: by which run, queued or going, or by whom one is about to be requested."""
     requested: frozenset[date] = frozenset()
 
     def request(self, days: Iterable[date]) -> None:
@@ -38,15 +40,21 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._newest: dict[str, tuple[datetime, frozenset[date]]] = {}
+        self._newest: dict[tuple[str, str], tuple[datetime, frozenset[date]]] = {}
 
     @contextmanager
-    def take(self, requester: str, instance: DagsterInstance, now: datetime) -> Iterator[Turn]:
-        """Look while nobody else does."""
+    def take(
+        self, requester: str, instance: DagsterInstance, now: datetime, identify: Callable[[], object]
+    ) -> Iterator[Turn]:
+        """Look while nobody else does. What was requested for another database keeps no day of this one waiting."""
         with self._lock:
-            announced = (
-                days for other, (at, days) in self._newest.items() if other != requester and now - at < _UNTIL_SUBMITTED
-            )
-            turn = Turn(frozenset(days_in_flight(instance)).union(*announced))
+            database = str(identify())
+            announced = {
+                day: f"a run that {other} has just requested"
+                for (other, of), (at, days) in self._newest.items()
+                for day in days
+                if other != requester and of == database and now - at < _UNTIL_SUBMITTED
+            }
+            turn = Turn(database, {**announced, **days_in_flight(instance)})
             yield turn
-            self._newest[requester] = (now, turn.requested)
+            self._newest[requester, database] = (now, turn.requested)

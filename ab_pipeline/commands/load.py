@@ -55,7 +55,7 @@ def _done(table: RawTable, files: Sequence[str], order: LoadOrder, *, undo: bool
     if settings.target == "redshift":
         through_s3 = staged_load.undo_through_s3 if undo else staged_load.load_through_s3
         return through_s3(settings, table, files, order)
-    with embedded_warehouse(settings).open(read_only=False) as session:
+    with embedded_warehouse(settings, is_patient=True).open(read_only=False) as session:
         return (undo_files if undo else load_files)(session, table, files, order)
 
 

@@ -9,7 +9,6 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from ab_pipeline.commands.terminal import show
-from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -27,8 +26,9 @@ def placebo(experiment: str | None, runs: int, seed: int) -> None:
     from ab_pipeline.experiments.words import METHODS
     from ab_pipeline.readouts import placebo as placebos
 
-    registry = read_registry(REGISTRY)
-    with warehouse_of(get_settings()).open() as session, Progress(transient=True) as progress:
+    settings = get_settings()
+    registry = read_registry(settings.registry)
+    with warehouse_of(settings, is_patient=True).open() as session, Progress(transient=True) as progress:
         task = progress.add_task("drawing", total=runs)
         name, users, found = placebos.placebo(
             session,

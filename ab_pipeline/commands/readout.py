@@ -10,7 +10,6 @@ from rich.table import Table
 
 from ab_pipeline.commands.day import Day
 from ab_pipeline.commands.terminal import show, verbose_option
-from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -28,8 +27,9 @@ def readout(experiment: str, as_of: dt.date | None, verbose: bool, is_json: bool
     from ab_pipeline.readouts.evaluate import evaluate
     from ab_pipeline.readouts.pages import report_of
 
-    registry = read_registry(REGISTRY)
-    with warehouse_of(get_settings()).open() as session:
+    settings = get_settings()
+    registry = read_registry(settings.registry)
+    with warehouse_of(settings, is_patient=True).open() as session:
         found = evaluate(session, registry, experiment, as_of)
     if is_json:
         click.echo(to_json(found.readout))
@@ -45,7 +45,7 @@ def verdicts(verbose: bool) -> None:
     from ab_pipeline.readouts.store import newest_verdicts
 
     settings = get_settings()
-    with warehouse_of(settings).open() as session:
+    with warehouse_of(settings, is_patient=True).open() as session:
         found = newest_verdicts(session)
     columns = ("experiment", "as of", "verdict", "reason", "page, with `ab-pipeline serve`")
     table = Table(*columns, title="Verdicts", title_justify="left")

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from ab_pipeline.commands.day import Day
-from ab_pipeline.paths import REGISTRY
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
 
@@ -32,14 +31,14 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
     if as_of and not experiment:
         raise click.UsageError("--as-of needs an EXPERIMENT")
     settings = get_settings()
-    registry = read_registry(REGISTRY)
+    registry = read_registry(settings.registry)
     store = open_store(str(folder) if folder else settings.pages_location)
     if experiment:
-        with warehouse_of(settings).open() as session:
+        with warehouse_of(settings, is_patient=True).open() as session:
             one = report_of(evaluate(session, registry, experiment, as_of))
         click.echo(f"{store.location}/{write_page(one, store)}: {one.headline}")
         return
-    with warehouse_of(settings).open() as session:
+    with warehouse_of(settings, is_patient=True).open() as session:
         reports = [report_of(found) for found in evaluate_newest(session, registry)]
         entries = entries_of(registry, reports, verdict_history(session))
     headlines = [entry.report.headline for entry in entries if entry.report]

@@ -29,7 +29,7 @@ _SIGNS = {"added": "+", "removed": "-"}
 def diff(day: dt.date, last_day: dt.date | None, rows: int) -> None:
     """What the newest build that changed DAY, or each day up to LAST_DAY, changed."""
     first, last = day, last_day or day
-    with warehouse_of(get_settings()).open() as session:
+    with warehouse_of(get_settings(), is_patient=True).open() as session:
         days = diff_of(session, first, last)
         columns, examples = changed_rows(session, first, last, rows)
     _show(days)
@@ -48,7 +48,7 @@ def rollback(day: dt.date, last_day: dt.date | None, yes: bool) -> None:
     that are rolled back already, are left as they are.
     """
     settings = get_settings()
-    warehouse = warehouse_of(settings)
+    warehouse = warehouse_of(settings, is_patient=True)
     # not kept open while a person thinks: nobody else could write
     with warehouse.open() as session:
         days = diff_of(session, day, last_day or day)

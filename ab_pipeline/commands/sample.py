@@ -37,7 +37,7 @@ def sample(*, end_date: dt.date, replace: bool, **size: int) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     settings = get_settings()
-    warehouse = warehouse_of(settings)
+    warehouse = warehouse_of(settings, is_patient=True)
     if not replace and (settings.target == "redshift" or settings.duckdb_path.exists()):
         with warehouse.open() as session:
             _refuse_to_overwrite(session)
@@ -58,7 +58,7 @@ def sample(*, end_date: dt.date, replace: bool, **size: int) -> None:
 def late_rows(day: dt.date, rows: int) -> None:
     """Append new events of an old DAY to a sample of the default size: rows that land late."""
     try:
-        with embedded_warehouse(get_settings()).open(read_only=False) as session:
+        with embedded_warehouse(get_settings(), is_patient=True).open(read_only=False) as session:
             append_late_rows(session, SampleSpec(), day, rows)
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from dagster_dbt import DbtProject
@@ -33,11 +34,11 @@ def load_project(settings: Settings) -> DbtProject:
 
     `DbtProject.prepare_if_dev` is not used: below `dagster dev` every run and step would parse again.
     """
-    # a manifest names the adapter and the database: what differs in either must not share a folder
-    folder = Path("target") / f"{settings.target}-{settings.database}"
+    _link_registry(settings)
+    folder = Path("target") / settings.dbt_folder
     project = DbtProject(PROJECT_DIR, target_path=folder, target=settings.target)
     target_path = project.manifest_path.parent
-    if _is_stale(target_path):
+    if _is_stale(target_path, settings.registry):
         _prepare(target_path, settings)
     return project
 
@@ -51,11 +52,22 @@ def load_lineage(project: DbtProject) -> ColumnLineage:
     }
 
 
-def _is_stale(target_path: Path) -> bool:
+def _link_registry(settings: Settings) -> None:
+    """So that a registry elsewhere has a path within the project: dbt writes over files that have none."""
+    link = settings.registry_link
+    if link is None or link.is_symlink():
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    # another process may make it too
+    with suppress(FileExistsError):
+        link.symlink_to(settings.registry)
+
+
+def _is_stale(target_path: Path, registry: Path) -> bool:
     if not all((target_path / name).exists() for name in _PREPARED_FILES):
         return True
     prepared = (target_path / _PREPARED_FILES[-1]).stat().st_mtime
-    return any(source.stat().st_mtime > prepared for source in dbt_files(PROJECT_DIR))
+    return any(source.stat().st_mtime > prepared for source in dbt_files(PROJECT_DIR, registry))
 
 
 def _prepare(target_path: Path, settings: Settings) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ab_pipeline.errors import UserError
@@ -28,6 +29,9 @@ class WarehouseError(UserError):
 class WarehouseLockedError(WarehouseError):
     """Another process holds the warehouse. Trying again later is enough."""
 
+    holder: int | None = None
+    """Its process id, where it is known."""
+
 
 class PermissionDeniedError(WarehouseError):
     """The user may not see or do that."""
@@ -35,6 +39,41 @@ class PermissionDeniedError(WarehouseError):
 
 class ConflictError(WarehouseError):
     """Another transaction got in the way, and this one was undone. Trying it again is enough."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which database it is: what is known of one says nothing about another."""
+
+    name: str
+    """What a person calls it."""
+    mark: str
+    """Tells it from every other, also from one that took its place under the same name."""
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.mark}"
+
+
+@dataclass(frozen=True)
+class TableTrace:
+    """What the engine keeps of a table without reading a row of it."""
+
+    table_id: int
+    rows: int
+    """With those that are deleted and not yet vacuumed: an update adds one."""
+    visible_rows: int
+
+
+@dataclass(frozen=True)
+class Writes:
+    """What the engine keeps of writes anyway: no row is read."""
+
+    token: str
+    """Differs after every write; it may differ without one that matters."""
+    tables: Mapping[str, TableTrace] | None = None
+    """Of the raw tables by name, those that it can tell of; None where it tells of no table."""
+    blind: str = ""
+    """Why it tells of no table, where it could."""
 
 
 class Session(Protocol):
@@ -74,10 +113,26 @@ class Session(Protocol):
 class Warehouse(Protocol):
     """Where raw data lands and the built tables live."""
 
-    def token(self) -> str:
-        """A text that differs after every write, from what the engine keeps anyway: no row is read.
+    @property
+    def name(self) -> str:
+        """What a person calls it: its file, or its host and database."""
+        ...
 
-        It may differ without a write that matters. It costs far less than opening the warehouse.
+    def identity(self) -> Identity:
+        """Which database it is, without opening it.
+
+        Raises:
+            WarehouseError: it is missing.
+        """
+        ...
+
+    def writes(self, raw_tables: Collection[str] = ()) -> Writes:
+        """What was written, as far as it can be told from outside. It costs far less than comparing rows.
+
+        Of the raw tables that are named it tells one by one, where it can.
+
+        Raises:
+            WarehouseError: it is out of reach.
         """
         ...
 

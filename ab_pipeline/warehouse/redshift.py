@@ -5,19 +5,28 @@ from __future__ import annotations
 import hashlib
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ab_pipeline.settings import Settings
-from ab_pipeline.warehouse.base import ConflictError, PermissionDeniedError, Row, WarehouseError
+from ab_pipeline.warehouse.base import (
+    ConflictError,
+    Identity,
+    PermissionDeniedError,
+    Row,
+    TableTrace,
+    WarehouseError,
+    Writes,
+)
 from ab_pipeline.warehouse.retry import is_conflict
 
 if TYPE_CHECKING:
     import redshift_connector
 
 NOT_PERMITTED = "not permitted to see commits"
+BLIND = "svv_table_info and sys_transaction_history may not be read (grant role sys:monitor)"
 _ROWS_PER_STATEMENT = 500
 _NO_PERMISSION = "42501"
 _NOT_LOGGED_IN = {"28000", "28P01"}
@@ -77,11 +86,22 @@ class RedshiftWarehouse:
 
     settings: Settings
 
-    def token(self) -> str:
+    @property
+    def name(self) -> str:
+        """The host and the database."""
+        return f"{self.settings.redshift_host}/{self.settings.redshift_database}"
+
+    def identity(self) -> Identity:
+        """The host, the database and the schemas."""
+        content = f"{self.name} {self.settings.redshift_port} {self.settings.raw_schema} {self.settings.built_schema}"
+        return Identity(self.name, hashlib.sha256(content.encode()).hexdigest()[:12])
+
+    def writes(self, raw_tables: Collection[str] = ()) -> Writes:
         """The newest commit in the cluster, and the size of every table of the pipeline.
 
         Both are visible to those who may monitor. To others every call is different, as if something was written.
         """
+        raw = self.settings.raw_schema
         try:
             with self.open() as session:
                 commits = session.rows(
@@ -90,21 +110,32 @@ class RedshiftWarehouse:
                 )
                 # a table may take over the rows of another without a block being written
                 sizes = session.rows(
-                    'select "schema", "table", table_id, tbl_rows, size from svv_table_info'
+                    'select "schema", "table", table_id, tbl_rows, size, estimated_visible_rows from svv_table_info'
                     ' where "schema" in (?, ?) order by 1, 2',
-                    [self.settings.raw_schema, self.settings.built_schema],
+                    [raw, self.settings.built_schema],
                 )
                 if commits == [(None,)]:
                     raise PermissionDeniedError("no commit is visible, not even those that made the cluster")
+                tables = {
+                    table: TableTrace(int(table_id), int(rows), int(rows if visible is None else visible))
+                    for schema, table, table_id, rows, _, visible in sizes
+                    if schema == raw
+                }
+                if set(raw_tables) - tables.keys():
+                    # it lists no table without rows either
+                    names = session.rows(
+                        "select table_name from svv_tables where table_schema = ? and table_type = 'BASE TABLE'", [raw]
+                    )
+                    tables |= {name: TableTrace(0, 0, 0) for (name,) in names if name not in tables}
         except PermissionDeniedError:
-            return f"{NOT_PERMITTED}: {time.time_ns()}"
-        return hashlib.sha256(f"{commits}{sizes}".encode()).hexdigest()
+            return Writes(f"{NOT_PERMITTED}: {time.time_ns()}", None, BLIND)
+        return Writes(hashlib.sha256(f"{commits}{sizes}".encode()).hexdigest(), tables)
 
     @contextmanager
     def open(self, *, read_only: bool = True) -> Iterator[RedshiftSession]:  # noqa: ARG002 nobody waits for a reader
         """A session, closed on leaving the block; what it did not commit is undone."""
         connection = self._connect()
-        session = RedshiftSession(connection, f"{self.settings.redshift_host}/{self.settings.redshift_database}")
+        session = RedshiftSession(connection, self.name)
         try:
             session.run(f"set query_group to '{self.settings.redshift_query_group}'")
             yield session

@@ -6,7 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from ab_pipeline.automation.changes import EVERY_DAY, Calendar, Changes, Scope, due_in, read_changes
+from ab_pipeline.automation.changes import Calendar, Changes, due_in, read_changes
+from ab_pipeline.automation.scope import EVERY_DAY, Scope
 from ab_pipeline.automation.signatures import STALE_USERS, built_days, raw_days
 from ab_pipeline.warehouse.base import WarehouseError
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile

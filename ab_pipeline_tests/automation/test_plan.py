@@ -32,7 +32,7 @@ def plan(
 ) -> Plan:
     return plan_refreshes(
         days,
-        in_flight=in_flight,
+        in_flight=dict.fromkeys(in_flight, "run a"),
         failures=failures or {},
         now=NOW,
         max_days_per_run=max_days_per_run,
@@ -78,7 +78,7 @@ def test_a_whole_history_is_few_runs() -> None:
 def test_a_day_in_flight_is_not_requested_again() -> None:
     made = plan(due(1, 2, 3), in_flight={day(2)})
     assert ranges(made) == [(day(3), day(3)), (day(1), day(1))]
-    assert made.waiting == ("2025-01-03 is being refreshed",)
+    assert made.waiting == ("2025-01-03 is being refreshed by run a",)
 
 
 def test_a_failed_day_waits_longer_each_time() -> None:

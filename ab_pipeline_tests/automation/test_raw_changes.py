@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from dagster import DagsterRun
 
+from ab_pipeline.settings import Settings
 from ab_pipeline_tests.automation.two_days import EVENT, JAN, reason
 from ab_pipeline_tests.daemon import Daemon, days
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse
@@ -123,13 +124,23 @@ def test_experiments_that_a_run_did_not_reach_are_requested(built: Daemon, wareh
     assert built.tick() == []
 
 
-def test_a_day_beyond_the_lookback_is_found_by_the_sweep(built: Daemon, warehouse: DbtWarehouse) -> None:
+def test_a_day_of_any_age_is_requested_at_the_next_look(built: Daemon, warehouse: DbtWarehouse) -> None:
     warehouse.execute(EVENT, [JAN[9]])
     warehouse.refresh()
     built.tick()
     warehouse.execute("update raw_data.user_event set paidamount = 1 where datestamp = ?", [JAN[0]])
-    assert built.tick() == []
-    assert days(built.sweep()) == [JAN[0]]
+    assert days(built.tick()) == [JAN[0]]
+
+
+def test_a_day_beyond_the_lookback_is_found_by_the_sweep(built: Daemon, warehouse: DbtWarehouse) -> None:
+    """Where looks have a budget, and it is spent."""
+    frugal = Daemon(Settings(full_looks_per_hour=1), built.instance, built.now)
+    warehouse.execute(EVENT, [JAN[9]])
+    warehouse.refresh()
+    frugal.tick()
+    warehouse.execute("update raw_data.user_event set paidamount = 1 where datestamp = ?", [JAN[0]])
+    assert frugal.tick() == []
+    assert days(frugal.sweep()) == [JAN[0]]
 
 
 # Never lost, never double
@@ -158,7 +169,8 @@ def test_what_the_sensor_is_about_to_request_the_sweep_does_not_and_the_other_wa
     assert len(built.evaluate().run_requests or []) == 1
     # the daemon was killed before it made a run of it
     sweep = built.evaluate_sweep()
-    assert (sweep.requests, sweep.reasons) == ([], ("2025-01-02 is being refreshed",))
+    assert sweep.requests == []
+    assert sweep.sentences[1:] == ("2025-01-02 is being refreshed by a run that raw_changes has just requested",)
     built.now += timedelta(minutes=2)
     assert len(built.evaluate_sweep().requests) == 1
     assert "2025-01-02 is being refreshed" in reason(built)
@@ -166,10 +178,9 @@ def test_what_the_sensor_is_about_to_request_the_sweep_does_not_and_the_other_wa
     assert days(built.tick()) == [JAN[1]]
 
 
-def test_the_cursor_names_the_oldest_due_day_so_that_it_stays_in_sight(built: Daemon, warehouse: DbtWarehouse) -> None:
+def test_a_due_day_stays_in_sight(built: Daemon, warehouse: DbtWarehouse) -> None:
     warehouse.execute("delete from raw_data.user_event where datestamp = ?", [JAN[0]])
     [run] = built.tick()
-    assert built.cursor == "due since 2025-01-01"
     built.instance.report_run_canceled(run)
     # meanwhile the lookback moves on
     warehouse.execute(EVENT, [JAN[20]])
@@ -179,7 +190,7 @@ def test_the_cursor_names_the_oldest_due_day_so_that_it_stays_in_sight(built: Da
 
 def test_a_lost_cursor_costs_a_comparison_and_nothing_else(built: Daemon, warehouse: DbtWarehouse) -> None:
     built.cursor = None
-    assert reason(built) == "what is built is what the raw tables say"
+    assert reason(built).startswith("compared: 2 days; what is built is what the raw tables say; looked at ")
     warehouse.execute(EVENT, [JAN[1]])
     built.tick()
     built.cursor = None

@@ -55,7 +55,14 @@ refresh, snapshots, freshness = (
 
 
 def schedules_of(settings: Settings, turns: Turns | None = None) -> dict[str, ScheduleDefinition]:
-    made = schedules(settings, refresh=refresh, snapshots=snapshots, freshness=freshness, turns=turns or Turns())
+    made = schedules(
+        settings,
+        refresh=refresh,
+        snapshots=snapshots,
+        freshness=freshness,
+        turns=turns or Turns(),
+        identify=lambda: "here",
+    )
     return {schedule.name: schedule for schedule in made}
 
 
@@ -135,16 +142,17 @@ def test_a_day_that_is_being_refreshed_is_not_requested_again(instance: DagsterI
             "dagster/asset_partition_range_end": "2026-05-31",
         },
     )
-    assert evaluate(DAILY_REFRESH, at, instance) == "2026-05-31 is being refreshed"
+    assert evaluate(DAILY_REFRESH, at, instance) == f"2026-05-31 is being refreshed by run {run.run_id[:8]}"
     instance.report_run_failed(run)
     assert evaluate(DAILY_REFRESH, at, instance) == ["2026-05-31"]
 
 
 def test_a_day_that_the_sensor_is_about_to_request_is_not_requested_too(instance: DagsterInstance) -> None:
     at = datetime(2026, 6, 1, 4, tzinfo=ZoneInfo("Europe/Berlin"))
-    with TURNS.take("raw_changes", instance, datetime.now(UTC)) as turn:
+    with TURNS.take("raw_changes", instance, datetime.now(UTC), lambda: "here") as turn:
         turn.request([date(2026, 5, 31)])
-    assert evaluate(DAILY_REFRESH, at, instance) == "2026-05-31 is being refreshed"
+    said = str(evaluate(DAILY_REFRESH, at, instance))
+    assert said == "2026-05-31 is being refreshed by a run that raw_changes has just requested"
     assert evaluate(DAILY_REFRESH, at + timedelta(days=1), instance) == ["2026-06-01"]
 
 

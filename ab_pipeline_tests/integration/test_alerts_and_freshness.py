@@ -32,6 +32,7 @@ from ab_pipeline.dbt.api import forget_warehouse
 from ab_pipeline.dbt.project import load_project
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import Settings, load_settings
+from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline_tests.dbt_warehouse import DbtWarehouse, DuckDBFile
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
 
@@ -57,7 +58,7 @@ class Location:
         models = warehouse_assets(project, manifest, translator, {})
         checks = [
             raw_freshness(project, manifest, translator, settings),
-            daily_freshness(daily_keys(models), settings),
+            daily_freshness(daily_keys(models), settings, warehouse_of(settings)),
         ]
         self.definitions = Definitions(
             assets=[*raw_assets(manifest, translator), models],

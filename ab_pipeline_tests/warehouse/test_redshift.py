@@ -152,25 +152,25 @@ def test_it_is_not_done_again_for_ever(warehouse: RedshiftWarehouse, redshift: R
     ],
 )
 def test_every_write_moves_the_token(warehouse: RedshiftWarehouse, write: str) -> None:
-    before = warehouse.token()
-    assert warehouse.token() == before
+    before = warehouse.writes().token
+    assert warehouse.writes().token == before
     with warehouse.open(read_only=False) as session:
         session.run(write)
-    assert warehouse.token() != before
+    assert warehouse.writes().token != before
 
 
 def test_a_commit_moves_the_token_and_what_went_before_it_does_not(warehouse: RedshiftWarehouse) -> None:
-    before = warehouse.token()
+    before = warehouse.writes().token
     with warehouse.open(read_only=False) as session:
         with transaction(session):
             session.run("update analytics.t set x = 2")
-            assert warehouse.token() == before
-        assert warehouse.token() != before
+            assert warehouse.writes().token == before
+        assert warehouse.writes().token != before
 
 
 def test_without_the_permission_every_look_is_a_comparison(settings: Settings, redshift: Redshift) -> None:
     refused = SqlError("42501", "permission denied for relation sys_transaction_history")
     redshift.faults.inject(Injection(Fault.ERROR, pattern="sys_transaction_history", error=refused, times=2))
-    first, second = (RedshiftWarehouse(settings).token() for _ in range(2))
+    first, second = (RedshiftWarehouse(settings).writes().token for _ in range(2))
     assert first.startswith(NOT_PERMITTED)
     assert first != second

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ab_pipeline.maintenance.backup.sealed_json import DamagedError
-from ab_pipeline.paths import PROJECT_DIR, REGISTRY, WORKSPACE
+from ab_pipeline.paths import PROJECT_DIR, WORKSPACE
 from ab_pipeline.settings import ENV_PREFIX, Settings
 
 FOLDER = "configuration"
@@ -28,14 +28,14 @@ def save(settings: Settings, home: Path, folder: Path) -> list[str]:
     """Copy the configuration below `folder`; what was left out, and why."""
     target = folder / FOLDER
     target.mkdir()
-    files = [WORKSPACE, *sorted(REGISTRY.glob("*.csv"))]
+    files = [WORKSPACE, *sorted(settings.registry.glob("*.csv"))]
     dagster_yaml = home / "dagster.yaml"
     secrets: dict[str, str] = {f"{ENV_PREFIX}{name.upper()}": value for name, value in _secrets(settings).items()}
     if dagster_yaml.exists() and _LITERAL_SECRET.search(dagster_yaml.read_text()):
         secrets["dagster.yaml"] = dagster_yaml.read_text()
     else:
         files.append(dagster_yaml)
-    files.append(PROJECT_DIR / "target" / f"{settings.target}-{settings.database}" / "manifest.json")
+    files.append(PROJECT_DIR / "target" / settings.dbt_folder / "manifest.json")
     left_out = []
     for file in files:
         if file.exists():
