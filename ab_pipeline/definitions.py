@@ -16,6 +16,7 @@ from ab_pipeline.automation.looks import late_data_sweep_schedule, raw_changes_s
 from ab_pipeline.automation.news_sensor import news_sensor
 from ab_pipeline.automation.raw_changes import REFRESH_JOB, RawChanges
 from ab_pipeline.automation.schedules import schedules
+from ab_pipeline.automation.tick_alerts import tick_alert_sensor
 from ab_pipeline.automation.turns import Turns
 from ab_pipeline.dbt.project import load_lineage, load_project
 from ab_pipeline.maintenance.backup.jobs import BACKUP, backup_definitions
@@ -73,6 +74,7 @@ defs = Definitions(
     sensors=[
         raw_changes_sensor(raw_changes, _refresh, _settings.seconds_between_looks),
         *alert_sensors(_settings),
+        tick_alert_sensor(_settings),
         news_sensor(_settings),
     ],
     schedules=[

@@ -101,11 +101,13 @@ def readout_assets(
         from ab_pipeline.readouts.evaluate import evaluate_due
         from ab_pipeline.readouts.pages import entries_of, page_url, report_of, write_programme
         from ab_pipeline.readouts.store import verdict_history
+        from ab_pipeline.readouts.unread import why_unread
 
         registry = read_registry(seeds)
         with warehouse.open(read_only=False) as session:
             refreshed = evaluate_due(session, registry, dt.datetime.now(dt.UTC))
             history = verdict_history(session)
+            unread = why_unread(session, registry, [one.experiment.experiment_id for one in refreshed.newest])
         for one in refreshed.newest:
             if one.experiment.is_inferred:
                 names = ", ".join(variant.variant_id for variant in one.experiment.variants)
@@ -121,7 +123,7 @@ def readout_assets(
             yield gate_check(gate, readouts)
         reports = [report_of(one) for one in refreshed.newest]
         store = open_store(settings.pages_location)
-        names = write_programme(entries_of(registry, reports, history), store)
+        names = write_programme(entries_of(registry, reports, history, unread), store)
         if manifest:
             write_documentation(manifest, store)
         yield MaterializeResult(

@@ -19,7 +19,7 @@ _VARYING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 
 @dataclass(frozen=True)
 class Alert:
-    """A failure of a run or of an asset check, for the people who own it."""
+    """A failure of a run, of an asset check, or of the ticks of a sensor, for the people who own it."""
 
     run_id: str
     job: str
@@ -30,12 +30,19 @@ class Alert:
     days: str
     error: tuple[str, ...]
     failing_rows: int | None = None
+    since: str = ""
+    """Of what goes on until somebody mends it: since when. Each outage is told, however soon after the last."""
 
     @property
     def subject(self) -> str:
         """The failed assets or the check, in one line."""
         more = len(self.subjects) - _SHOWN_ASSETS
         return ", ".join(self.subjects[:_SHOWN_ASSETS]) + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def path(self) -> str:
+        """Where Dagster's UI shows it."""
+        return "automation" if self.since else f"runs/{self.run_id}"
 
     @property
     def fingerprint(self) -> str:
@@ -50,8 +57,11 @@ class Alert:
 
     def text(self, link: str, held_back: int) -> str:
         """The message, as plain text."""
-        lines = [f"{self.severity}: {self.subject} failed in {self.job}{f', {self.days}' if self.days else ''}"]
-        lines.append(f"Owner: {', '.join(self.owners) or 'nobody; add one to the asset'}")
+        if self.since:
+            lines = [f"{self.severity}: {self.subject} has failed since {self.since}"]
+        else:
+            lines = [f"{self.severity}: {self.subject} failed in {self.job}{f', {self.days}' if self.days else ''}"]
+            lines.append(f"Owner: {', '.join(self.owners) or 'nobody; add one to the asset'}")
         if self.failing_rows is not None:
             lines.append(f"Failing rows: {self.failing_rows:,}")
         lines += [f"> {line[:_SHOWN_CHARACTERS]}" for line in self.error[:_SHOWN_LINES]]
@@ -102,7 +112,7 @@ def decide(alert: Alert, history: Iterable[Record], now: datetime) -> ToSend | O
     if of_run - {Outcome.UNDELIVERED}:
         return None
     sent_at = [record.at for record in same if record.outcome == Outcome.SENT]
-    if sent_at and now - max(sent_at) < QUIET:
+    if sent_at and not alert.since and now - max(sent_at) < QUIET:
         return Outcome.HELD_BACK
     since = max(sent_at, default=None)
     held_back = sum(record.outcome == Outcome.HELD_BACK and (since is None or record.at >= since) for record in same)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from dagster import (
     AssetCheckSeverity,
@@ -45,8 +46,6 @@ AlertsOf = Callable[[DagsterRun, Sequence[DagsterEvent], AssetGraph], list[Alert
 
 def alert_sensors(settings: Settings, channel: Deliver | None = None) -> list[SensorDefinition]:
     """One sensor for failed runs, one for failed asset checks; to `channel` instead of the configured one if given."""
-    file = AlertFile(settings.alerts_path)
-    channel = channel or together(channels(settings))
     least = AssetCheckSeverity(settings.alert_severity)
 
     def alert_sensor(
@@ -59,14 +58,7 @@ def alert_sensors(settings: Settings, channel: Deliver | None = None) -> list[Se
             default_status=DefaultSensorStatus.RUNNING,
         )
         def alerts(context: SensorEvaluationContext) -> SensorResult:
-            assert context.repository_def
-            desk = AlertDesk(
-                file=file,
-                deliver=channel or context.log.error,
-                log=context.log.error,
-                dagster_url=settings.dagster_url,
-                graph=context.repository_def.asset_graph,
-            )
+            desk = AlertDesk.of(settings, context, channel)
             return desk.tick(context.instance, context.cursor, ends, alerts_of, datetime.now(UTC))
 
         return alerts
@@ -97,6 +89,27 @@ class AlertDesk:
     dagster_url: str
     graph: AssetGraph
 
+    @classmethod
+    def of(cls, settings: Settings, context: SensorEvaluationContext, channel: Deliver | None = None) -> Self:
+        """With the configured channels, unless another is given; with the log where there is none."""
+        assert context.repository_def
+        return cls(
+            file=AlertFile(settings.alerts_path),
+            deliver=channel or together(channels(settings)) or context.log.error,
+            log=context.log.error,
+            dagster_url=settings.dagster_url,
+            graph=context.repository_def.asset_graph,
+        )
+
+    def report(self, alerts: Sequence[Alert], now: datetime) -> str:
+        """Report what is the case now; what came of it."""
+        history = self.file.records()
+        sent, problem = 0, ""
+        for alert in alerts:
+            written, problem = self._report(alert, history, now, problem)
+            sent += bool(written and written.outcome == Outcome.SENT)
+        return _outcome(sent, problem)
+
     def tick(
         self,
         instance: DagsterInstance,
@@ -125,7 +138,7 @@ class AlertDesk:
             if not problem:
                 reached = max(reached, record.update_timestamp)
         return SensorResult(
-            skip_reason=f"{sent} alerts sent; {problem or 'nothing waits'}",
+            skip_reason=_outcome(sent, problem),
             cursor=(reached if problem else max(reached, now)).isoformat(),
         )
 
@@ -134,7 +147,7 @@ class AlertDesk:
         decision = decide(alert, history, now)
         if decision is None:
             return None, problem
-        link = f"{self.dagster_url.rstrip('/')}/runs/{alert.run_id}"
+        link = f"{self.dagster_url.rstrip('/')}/{alert.path}"
         if isinstance(decision, Outcome):
             return self._write(Record.of(alert, link, now, decision, 0), history), problem
         # while Slack is down every further try would cost the tick its time
@@ -158,3 +171,7 @@ class AlertDesk:
             self.log(f"{self.file.path} cannot be written: {error}")
         history.append(record)
         return record
+
+
+def _outcome(sent: int, problem: str) -> str:
+    return f"{sent} alerts sent; {problem or 'nothing waits'}"

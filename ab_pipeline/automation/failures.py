@@ -36,7 +36,8 @@ def run_alerts(run: DagsterRun, events: Sequence[DagsterEvent], graph: AssetGrap
                 keys = [key for key in unbuilt if key.path[-1] == node.name] or unbuilt
                 alerts.append(_run_alert(run, keys, node.lines, graph))
         if not nodes:
-            alerts.append(_run_alert(run, unbuilt, _root_cause(event) or (event.message or "",), graph))
+            cause = root_cause(event.step_failure_data.error)
+            alerts.append(_run_alert(run, unbuilt, cause or (event.message or "",), graph))
     if not steps:
         # the run's process never started, or was killed
         message = next((e.message for e in events if e.event_type == DagsterEventType.RUN_FAILURE and e.message), "")
@@ -99,9 +100,8 @@ def _node_errors(event: DagsterEvent) -> list[NodeError]:
     return node_errors(error.message) if error else []
 
 
-def _root_cause(event: DagsterEvent) -> tuple[str, ...]:
+def root_cause(error: SerializableErrorInfo | None) -> tuple[str, ...]:
     """The lines of the exception that was raised first: Dagster wraps it in its own."""
-    error: SerializableErrorInfo | None = event.step_failure_data.error
     while error and error.cause:
         error = error.cause
     lines = without_ansi(error.message).splitlines() if error else []

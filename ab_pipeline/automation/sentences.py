@@ -27,7 +27,7 @@ def compared_sentence(compared: Compared) -> str:
 
 def due_sentences(changes: Changes, due: Due, refreshes: Sequence[Refresh], waiting: Sequence[str]) -> list[str]:
     """What is due and what becomes of it, or that nothing is."""
-    said = [f"requested: {_range(refresh)}" for refresh in refreshes[:_SHOWN]]
+    said = [f"due: {_range(refresh)}" for refresh in refreshes[:_SHOWN]]
     if len(refreshes) > _SHOWN:
         said.append(f"and {len(refreshes) - _SHOWN} more runs")
     said += [*waiting, *due.unreachable]

@@ -27,6 +27,7 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
     from ab_pipeline.readouts.evaluate import evaluate, evaluate_newest
     from ab_pipeline.readouts.pages import entries_of, report_of, write_page, write_programme
     from ab_pipeline.readouts.store import verdict_history
+    from ab_pipeline.readouts.unread import why_unread
 
     if as_of and not experiment:
         raise click.UsageError("--as-of needs an EXPERIMENT")
@@ -40,7 +41,8 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
         return
     with warehouse_of(settings, is_patient=True).open() as session:
         reports = [report_of(found) for found in evaluate_newest(session, registry)]
-        entries = entries_of(registry, reports, verdict_history(session))
+        read = [one.experiment.experiment_id for one in reports]
+        entries = entries_of(registry, reports, verdict_history(session), why_unread(session, registry, read))
     headlines = [entry.report.headline for entry in entries if entry.report]
     for name, headline in zip(write_programme(entries, store), headlines, strict=True):
         click.echo(f"{store.location}/{name}: {headline}")

@@ -25,6 +25,7 @@ _DOCS_POLICY = (
 )
 """dbt's documentation is a program: it may run, but as a site of its own, and reach nothing."""
 _NOT_YET = "Nothing is written yet: the asset experiment_report writes it, or `ab-pipeline report`"
+_NO_READOUT = "There is no such experiment, or it has no read-out yet: the programme says why"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Pages:
         name = request.path_params["name"]
         if not name.endswith(".html"):
             return sentence("There is no such page", 404)
-        return await self._html(name, _PAGE_POLICY, "There is no such experiment, or it has no users yet")
+        return await self._html(name, _PAGE_POLICY, _NO_READOUT)
 
     async def documentation(self, _request: Request) -> Response:
         """dbt's own pages."""
@@ -73,7 +74,7 @@ class Pages:
         """What `ab-pipeline readout --json` prints, as of the newest refresh."""
         name = request.path_params["name"]
         # the programme's own file lies among them
-        missing = "There is no such experiment, or it has no users yet"
+        missing = _NO_READOUT
         return sentence(missing, 404) if name == "index" else await self._json(f"{name}.json", missing)
 
     async def nothing(self, _request: Request) -> Response:

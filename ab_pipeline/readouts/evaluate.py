@@ -21,6 +21,7 @@ from ab_pipeline.readouts.errors import ReadoutError
 from ab_pipeline.readouts.series import series_of
 from ab_pipeline.readouts.store import StoredLook, store, stored_bases
 from ab_pipeline.readouts.sums import cells_of, cells_of_all_users, counts_of, days_of, experiments_there
+from ab_pipeline.readouts.unread import why_unread
 from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session
 
 
@@ -64,7 +65,7 @@ def evaluate(session: Session, registry: Registry, experiment_id: str, as_of: dt
         raise ReadoutError(f"no experiment is called {experiment_id!r}: there are {', '.join(experiments)}")
     experiment, days = experiments[experiment_id], days_of(session, experiment_id)
     if not days:
-        raise ReadoutError(f"{experiment_id} has no users yet: it starts on {experiment.start_date}")
+        raise ReadoutError(f"{experiment_id}: {why_unread(session, registry).get(experiment_id, 'it has no users')}")
     day = as_of or days[-1]
     if day not in days:
         raise ReadoutError(f"{experiment_id} cannot be read out as of {day}: its days are {days[0]} to {days[-1]}")

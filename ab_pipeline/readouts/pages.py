@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import quote
 
 from ab_pipeline.experiments.contract import to_json
@@ -42,9 +43,15 @@ def page_url(dagster_url: str, experiment_id: str = "") -> str:
 
 
 def entries_of(
-    registry: Registry, reports: Sequence[Report], history: Mapping[str, Sequence[tuple[dt.date, str]]]
+    registry: Registry,
+    reports: Sequence[Report],
+    history: Mapping[str, Sequence[tuple[dt.date, str]]],
+    unread: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Entry]:
-    """The programme: every experiment that is declared or has users. Today is the newest day of any of them."""
+    """The programme: every experiment that is declared or has users. Today is the newest day of any of them.
+
+    `unread` says why an experiment has no read-out.
+    """
     by_id = {report.experiment.experiment_id: report for report in reports}
     today = max((report.readout.as_of for report in reports), default=dt.date.min)
     experiments = {one.experiment_id: one for one in registry.experiments}
@@ -56,6 +63,7 @@ def entries_of(
             tuple(Look(as_of, Verdict(verdict)) for as_of, verdict in history.get(name, ())),
             by_id.get(name),
             quote(f"{name}.html", safe="") if name in by_id else None,
+            unread.get(name, ""),
         )
         for name, experiment in experiments.items()
     ]
@@ -104,7 +112,7 @@ def _listed(entry: Entry) -> dict[str, object]:
         "as_of": str(readout.as_of) if readout else None,
         "verdict": str(readout.verdict) if readout else None,
         "winner": readout.winner if readout else None,
-        "reasons": list(readout.reasons) if readout else [],
+        "reasons": list(readout.reasons) if readout else list(filter(None, [entry.unread])),
         "failing_gates": [gate.name for gate in readout.gates if gate.status == Status.FAIL] if readout else [],
         "history": [{"as_of": str(look.as_of), "verdict": str(look.verdict)} for look in entry.history],
         "page": f"/experiments/{name}.html" if readout else None,

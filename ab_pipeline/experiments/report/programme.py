@@ -57,6 +57,8 @@ class Entry:
     """None while it has no users."""
     link: str | None = None
     """The address of its page, relative to the programme's."""
+    unread: str = ""
+    """Why there is no report."""
 
     @property
     def tone(self) -> str:
