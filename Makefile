@@ -2,10 +2,7 @@ PYTHON ?= python3
 INSTALLER ?= uv
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
-DAYS := {"dagster/asset_partition_range_start": "2025-01-01", "dagster/asset_partition_range_end": "2025-03-01"}
 AXE := .browser/node_modules/axe-core/axe.min.js
-# of deploy/, where Dagster runs: its commands let a .env in their own folder win over the environment
-QUIET := --config quiet.yaml
 # one more than there are processors: a test often waits for a process that it started
 BUSY = $(if $(LOAD),$(BIN)/python -m ab_pipeline_tests.load $(LOAD))
 WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
@@ -26,26 +23,20 @@ install: .venv/installed ## the environment, with pinned and hash-checked packag
 	PYTHON=$(PYTHON) deploy/install.sh $< $(INSTALLER)
 	touch .venv/installed $@
 
-$(DAGSTER_HOME)/dagster.yaml: deploy/dagster.yaml
-	mkdir -p $(@D) && cp $< $@
+PORT ?= 3000
 
-# Dagster warns that dg's commands supersede its own; make's user did not choose them
-demo dev: export PYTHONWARNINGS = ignore:Function:FutureWarning
+demo: install ## sample data to tables and verdicts, then a late row that is noticed
+	$(BIN)/ab-pipeline demo
+	$(BIN)/ab-pipeline --demo refresh
+	$(BIN)/ab-pipeline --demo summary
+	$(BIN)/ab-pipeline --demo verdicts
+	$(BIN)/ab-pipeline --demo report
+	$(BIN)/ab-pipeline --demo late-rows
+	$(BIN)/ab-pipeline --demo changes
+	@echo "Next: make dev DEMO=1, open http://127.0.0.1:3000 and watch that day being refreshed."
 
-demo: export AB_PIPELINE_DUCKDB_PATH = $(CURDIR)/data/demo.duckdb
-demo: install $(DAGSTER_HOME)/dagster.yaml ## sample data to tables and verdicts, then a late row that is noticed
-	$(BIN)/ab-pipeline sample --replace
-	cd deploy && ../$(BIN)/dagster job execute -m ab_pipeline.definitions -j refresh --tags '$(DAYS)' $(QUIET)
-	$(BIN)/ab-pipeline summary
-	$(BIN)/ab-pipeline verdicts
-	$(BIN)/ab-pipeline report
-	$(BIN)/ab-pipeline late-rows 2025-02-14
-	$(BIN)/ab-pipeline changes
-	@echo "Next: AB_PIPELINE_DUCKDB_PATH=data/demo.duckdb make dev, open http://127.0.0.1:3000 and watch that day being refreshed."
-
-dev: install $(DAGSTER_HOME)/dagster.yaml ## Dagster's UI and daemon on http://127.0.0.1:3000
-	@echo "No login here: \`ab-pipeline serve\` has one (docs/door.md)."
-	cd deploy && ../$(BIN)/dagster dev -w ../workspace.yaml
+dev: install ## Dagster's UI and daemon on http://127.0.0.1:3000; PORT=, DEMO=1 for the demo
+	$(BIN)/ab-pipeline $(if $(DEMO),--demo) dev --port $(PORT)
 
 browser: $(AXE) ## what the tests of the page need: Chromium and axe-core
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }

@@ -8,16 +8,21 @@ import click
 from rich.markup import escape
 from rich.table import Column, Table
 
+from ab_pipeline import demo as demo_place
 from ab_pipeline.commands.analyze import analyze
 from ab_pipeline.commands.audit import audit
 from ab_pipeline.commands.backup import backup, backup_key, backups, restore, verify
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.cleanup import archive, cleanup, storage
+from ab_pipeline.commands.config import config
+from ab_pipeline.commands.demo import demo
+from ab_pipeline.commands.dev import dev
 from ab_pipeline.commands.load import load
 from ab_pipeline.commands.migrate_storage import migrate_storage
 from ab_pipeline.commands.placebo import placebo
 from ab_pipeline.commands.readout import readout, verdicts
 from ab_pipeline.commands.recorded import recorded
+from ab_pipeline.commands.refresh import refresh
 from ab_pipeline.commands.report import report
 from ab_pipeline.commands.rollback import diff, rollback
 from ab_pipeline.commands.sample import late_rows, sample
@@ -62,10 +67,23 @@ def _errors_of_libraries() -> tuple[type[Exception], ...]:
     return tuple(getattr(sys.modules[module], name) for module, name in _OF_LIBRARIES.items() if module in sys.modules)
 
 
+# what one brings one's own data with, or needs none for
+_NEVER_OF_THE_DEMO = {"load", "sample", "demo", "analyze", "backup-key", "smoke"}
+
+
 @click.group(cls=_PlainErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="ab-pipeline")
-def main() -> None:
+@click.option("--demo", "is_demo", is_flag=True, help="Work on the demo that `make demo` makes, in data/demo.")
+@click.pass_context
+def main(context: click.Context, is_demo: bool) -> None:
     """Trusted A/B-test tables on Dagster and dbt."""
+    if is_demo:
+        if not demo_place.is_there():
+            raise click.ClickException(f"there is no demo in {demo_place.FOLDER}: `make demo` makes it")
+        demo_place.use()
+    elif context.invoked_subcommand not in _NEVER_OF_THE_DEMO and demo_place.is_all_there_is():
+        click.echo(f"This is the demo, in {demo_place.FOLDER}: there is no setting and no data of your own.", err=True)
+        demo_place.use()
 
 
 for command in (
@@ -73,6 +91,10 @@ for command in (
     recorded(sample),
     recorded(late_rows),
     changes,
+    recorded(refresh),
+    config,
+    demo,
+    dev,
     diff,
     recorded(rollback),
     verdicts,

@@ -25,6 +25,7 @@ from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import get_settings
 from ab_pipeline.warehouse.connect import warehouse_of
+from ab_pipeline.worker import DATABASE_TAG
 
 _settings = get_settings()
 _warehouse = warehouse_of(_settings)
@@ -54,6 +55,8 @@ _refresh = define_asset_job(
     # how fresh the tables are is asked by the clock: a refresh of an old day says nothing about it
     AssetSelection.all() - AssetSelection.checks(*_freshness_checks, _backup.check),
     description="Build everything, of the days given.",
+    # so that whoever asks this Dagster for a refresh knows what it would build
+    tags={DATABASE_TAG: _settings.place},
 )
 _snapshots = define_asset_job(
     "snapshots", AssetSelection.groups("dimensions"), description="Build the dimensions, and their history."

@@ -296,6 +296,11 @@ class Settings(BaseSettings):
         return self.duckdb_path.stem if self.target == "local" else self.redshift_database
 
     @property
+    def place(self) -> str:
+        """What a person calls the database: its file, or its host and name."""
+        return str(self.duckdb_path) if self.target == "local" else f"{self.redshift_host}/{self.redshift_database}"
+
+    @property
     def registry_link(self) -> Path | None:
         """Where `dbt_project.yml` finds another folder of the registry than its own; None if it is its own."""
         if self.registry == REGISTRY:

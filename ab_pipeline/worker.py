@@ -10,7 +10,9 @@ import psutil
 
 WORKER_TAG = "ab_pipeline/worker"
 WAREHOUSE_TAG = "ab_pipeline/warehouse"
-"""Which database a run builds."""
+"""Which database a run builds: its identity."""
+DATABASE_TAG = "ab_pipeline/database"
+"""The name of the database that a code location builds, on the job that does it."""
 # the kernel tells creation times from boot on: setting the clock moves them, for processes that live as well
 _CLOCK_CORRECTION = 10
 

@@ -199,7 +199,7 @@ def test_before_the_first_build_it_says_how_to_build(path: Path, command: tuple[
     printed("sample", *SMALL)
     assert refusal(*command) == (
         f"{what}: load raw rows with `ab-pipeline load`, then run `make dev`, which builds every day of them,"
-        " or Dagster's job `refresh` of the days you want\n"
+        " or `ab-pipeline refresh`\n"
     )
 
 

@@ -58,7 +58,7 @@ def warehouse_assets(
             tags |= {WAREHOUSE_TAG: str(identify())} if identify else {}
         context.instance.add_run_tags(context.run.run_id, tags)
         window = _selected_window(context)
-        build = invoke_dbt(build_arguments(window), context=context, project=project)
+        build = invoke_dbt(build_arguments(window), context=context, project=project, window=window)
         try:
             yield from build.events_with_metadata(metadata_of)
         except DagsterDbtCliRuntimeError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 # dbt refuses an offset here; a window is whole days, so there is no time to lose
 _MIDNIGHT = "%Y-%m-%dT00:00:00"
@@ -15,6 +16,11 @@ class DayWindow:
 
     start: datetime
     end: datetime
+
+    def days(self) -> Iterator[str]:
+        """Each day, as Dagster names its partitions."""
+        for ordinal in range(self.start.toordinal(), self.end.toordinal()):
+            yield date.fromordinal(ordinal).isoformat()
 
     def arguments(self) -> list[str]:
         """The dbt arguments that limit incremental models to these days."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
@@ -33,16 +33,20 @@ from dagster_dbt.compat import DBT_PYTHON_VERSION
 from dagster_dbt.core.dbt_event_iterator import DbtDagsterEventType
 
 from ab_pipeline.dbt.api import QueryError, cancel_queries, close_connections, run_dbt
-from ab_pipeline.dbt.read_back import failing_rows, row_count
+from ab_pipeline.dbt.arguments import DayWindow
+from ab_pipeline.dbt.read_back import Changed, changes_by_day, failing_rows, is_there, row_count, rows_by_day
 
 if TYPE_CHECKING:
     import subprocess
 
+_PARTITION_ROWS = "dagster/partition_row_count"
 _BUILT = {"LogModelResult", "LogSeedResult", "LogSnapshotResult"}
 
 
-def invoke_dbt(args: Sequence[str], *, context: AssetExecutionContext, project: DbtProject) -> DbtThread:
-    """Start dbt for the assets and checks that the step of `context` has selected.
+def invoke_dbt(
+    args: Sequence[str], *, context: AssetExecutionContext, project: DbtProject, window: DayWindow | None = None
+) -> DbtThread:
+    """Start dbt for the assets and checks that the step of `context` has selected, of the days of a window.
 
     The project's target folder is shared by all invocations, so a caller holds the warehouse pool.
     """
@@ -70,6 +74,7 @@ def invoke_dbt(args: Sequence[str], *, context: AssetExecutionContext, project: 
         cli_version=DBT_PYTHON_VERSION,
         project=project,
         context=context,
+        window=window,
     )
 
 
@@ -88,9 +93,14 @@ class _Process:
 class DbtThread(DbtCliInvocation):
     """An invocation whose events come from a thread instead of a pipe."""
 
+    window: DayWindow | None = None
+    """The days that incremental models are built of."""
     _is_started: bool = field(init=False, default=False)
     _exception: str = field(init=False, default="")
     _metadata: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
+    _metadata_by_day: dict[str, dict[str, dict[str, int]]] = field(init=False, default_factory=dict)
+    _was_there: bool | None = field(init=False, default=None)
+    """Whether the daily table was built before."""
 
     def events_with_metadata(self, metadata_of: Mapping[str, Mapping[str, Any]]) -> Iterator[DbtDagsterEventType]:
         """Every Dagster event of the build: a relation's with its row count, a failed test's with its first rows.
@@ -105,6 +115,7 @@ class DbtThread(DbtCliInvocation):
                     unique_id = str(event.metadata["unique_id"].value)
                     found = self._metadata.get(unique_id, {})
                     if isinstance(event, Output):
+                        self._add_metadata_of_days(unique_id)
                         yield event.with_metadata({**event.metadata, **metadata_of.get(unique_id, {}), **found})
                     elif isinstance(event, AssetCheckResult):
                         yield self._as_selected(event.with_metadata({**event.metadata, **found}))
@@ -112,6 +123,25 @@ class DbtThread(DbtCliInvocation):
                         yield event
         finally:
             close_connections()
+
+    def _add_metadata_of_days(self, unique_id: str) -> None:
+        """A range of days is one output, and each day a partition of its own."""
+        context = cast("AssetExecutionContext", self.context)
+        node = self.manifest["nodes"][unique_id]
+        key = self.dagster_dbt_translator.get_asset_key(node)
+        for day, found in self._metadata_by_day.get(unique_id, {}).items():
+            context.add_asset_metadata(found, key, day)
+
+    def _look_before(self, event: dict[str, Any]) -> None:
+        """At the first node of all, which is ahead of every table: is there a daily table to compare with?"""
+        if self._was_there is None and event["data"].get("node_info"):
+            self._was_there = False
+            kept = (
+                node for node in self.manifest["nodes"].values() if node["config"].get("meta", {}).get("keeps_changes")
+            )
+            for node in kept:
+                with suppress(QueryError):
+                    self._was_there = is_there(node)
 
     def _read_back(self, unique_id: str, read: Callable[[], dict[str, Any]]) -> None:
         try:
@@ -125,12 +155,32 @@ class DbtThread(DbtCliInvocation):
         name, status = event["info"]["name"], info.get("node_status")
         if name in _BUILT and status == "success":
             node = self.manifest["nodes"][info["unique_id"]]
+            if self.window and node["config"]["materialized"] == "incremental":
+                build_id, window = event["info"]["invocation_id"], self.window
+                self._read_back(info["unique_id"], lambda: self._describe_days(node, window, build_id))
             # counting a view would run its query
-            if node["config"]["materialized"] != "view":
+            elif node["config"]["materialized"] != "view":
                 self._read_back(info["unique_id"], lambda: {"dagster/row_count": row_count(node)})
         elif name == "LogTestResult" and status in ("fail", "warn"):
             node = self.manifest["nodes"][info["unique_id"]]
             self._read_back(info["unique_id"], lambda: {"failing_rows": _table(failing_rows(node, self.target_path))})
+
+    def _describe_days(self, node: dict[str, Any], window: DayWindow, build_id: str) -> dict[str, Any]:
+        """Of a daily table the rows of each day and, where it keeps its changes, which of them are new."""
+        counts = rows_by_day(node, window)
+        by_day: dict[str, dict[str, int]] = {day: {_PARTITION_ROWS: count} for day, count in counts.items()}
+        found: dict[str, Any] = {}
+        if node["config"]["meta"].get("keeps_changes"):
+            changed = changes_by_day(node, build_id)
+            if not self._was_there:
+                # what is built whole has no log: every row is new
+                changed = {day: Changed(added=count) for day, count in counts.items()}
+            for day, metadata in by_day.items():
+                metadata.update(changed.get(day, Changed()).metadata())
+            elsewhere = [sum(astuple(changed[day])) for day in changed.keys() - by_day.keys()]
+            found["rows changed on other days"] = sum(elsewhere)
+        self._metadata_by_day[node["unique_id"]] = by_day
+        return found
 
     def _as_selected(self, result: AssetCheckResult) -> AssetCheckResult | AssetCheckEvaluation:
         """The form in which Dagster takes a check that is not selected without a warning.
@@ -165,6 +215,7 @@ class DbtThread(DbtCliInvocation):
 
     def _run_dbt(self, messages: SimpleQueue[dict[str, Any] | None]) -> None:
         def pass_on(event: dict[str, Any]) -> None:
+            self._look_before(event)
             self._describe(event)
             messages.put(event)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ab_pipeline.sample_data.draws import standard_normal, uniform
-from ab_pipeline.sample_data.experiments import EXPERIMENTS
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.sample_data.users import allocation_ctes
 
@@ -40,7 +39,7 @@ class Span:
 
 def spans(spec: SampleSpec, max_events: int) -> Iterator[Span]:
     """The sample's days, oldest first, in spans of at most `max_events` events, or of one day."""
-    turns = {day for e in EXPERIMENTS for day in (e.start_date, e.end_date + _ONE_DAY)}
+    turns = {day for e in spec.experiments for day in (e.start_date, e.end_date + _ONE_DAY)}
     inner = sorted(day for day in turns if spec.first_day < day <= spec.end_date)
     step = dt.timedelta(days=min(spec.days, max(1, max_events // spec.events_per_day)))
     for first, following in pairwise([spec.first_day, *inner, spec.end_date + _ONE_DAY]):
@@ -83,7 +82,7 @@ def events_query(spec: SampleSpec, span: Span, *, numbers: range, where: str = "
         numbered as (
             select
                 {(span.first - _EPOCH).days} + i // {len(numbers)} as day_number,
-                day_number << 32 | ({numbers.start} + i % {len(numbers)}) as event_key
+                (day_number - {spec.moved_by.days}) << 32 | ({numbers.start} + i % {len(numbers)}) as event_key
             from range({span.days * len(numbers)}) as event(i)
             where {where}
         ),
@@ -93,7 +92,8 @@ def events_query(spec: SampleSpec, span: Span, *, numbers: range, where: str = "
                 event_key,
                 date '{_EPOCH}' + day_number::integer as day,
                 isodow(day) >= 6 as is_weekend,
-                day_number << 32 | floor({draw("session")} * {sessions_per_day})::bigint as session_key
+                (day_number - {spec.moved_by.days}) << 32
+                    | floor({draw("session")} * {sessions_per_day})::bigint as session_key
             from numbered
         ),
 

@@ -6,7 +6,6 @@ from itertools import accumulate
 
 from ab_pipeline.raw_data.contract import USER_EVENT
 from ab_pipeline.sample_data.draws import uniform
-from ab_pipeline.sample_data.experiments import EXPERIMENTS
 from ab_pipeline.sample_data.spec import SampleSpec
 
 _UNKNOWN_TO_METADATA = 0.02
@@ -35,7 +34,7 @@ def allocation_ctes(spec: SampleSpec) -> str:
     """
     return f"""
         arm(experiment_id, start_date, end_date, variant_id, bucket_start, bucket_end,
-            click_factor, purchase_factor, amount_factor, recorded_share) as (values {_arms()}),
+            click_factor, purchase_factor, amount_factor, recorded_share) as (values {_arms(spec)}),
 
         allocation as (
             select arm.*, member.user_id
@@ -83,9 +82,9 @@ def _category(draw: str, shares: dict[str, float]) -> str:
     return f"case {cases} end"
 
 
-def _arms() -> str:
+def _arms(spec: SampleSpec) -> str:
     rows: list[str] = []
-    for experiment in EXPERIMENTS:
+    for experiment in spec.experiments:
         ends = accumulate(variant.expected_weight * experiment.allocation for variant in experiment.variants)
         start = 0.0
         for variant, end in zip(experiment.variants, ends, strict=True):

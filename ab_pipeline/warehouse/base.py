@@ -16,8 +16,8 @@ BUILT_SCHEMA = SCHEMAS.built_schema
 """Where dbt builds."""
 
 HOW_TO_BUILD = (
-    "load raw rows with `ab-pipeline load`, then run `make dev`, which builds every day of them, or Dagster's job"
-    " `refresh` of the days you want"
+    "load raw rows with `ab-pipeline load`, then run `make dev`, which builds every day of them, or"
+    " `ab-pipeline refresh`"
 )
 """For somebody who finds nothing built."""
 

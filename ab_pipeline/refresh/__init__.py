@@ -1,0 +1,1 @@
+"""A refresh that a person asks for by name: which days, and in which Dagster."""
