@@ -1,6 +1,7 @@
 """`python -m benchmarks.soak`: raw data changes while `dagster dev` runs and its processes are killed at random.
 
-At the end every change must have been refreshed (zero lost), and none by two runs that succeeded (zero doubled).
+At the end every change must have been refreshed (zero lost), and none by two runs that succeeded (zero doubled). With
+`--any-age` the days go far beyond the lookback, and no change may have waited longer than a minute for its run.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import datetime as dt
 import random
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
@@ -20,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 import psutil
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from ab_pipeline.automation.runs import DIGESTS_TAG, days_of
 from ab_pipeline.sample_data.spec import SampleSpec
@@ -29,6 +31,8 @@ from benchmarks.warehouse import MANDATED, ScratchWarehouse
 
 _VICTIMS = {"daemon": "dagster._daemon", "code server": "api grpc", "run worker": "multiprocessing"}
 _SETTLE_SECONDS = 600
+_LONGEST_WAIT = 60
+_OF_USERS = ("metadata", "variant")
 _START_SECONDS = 60
 
 _CHANGES: dict[str, str] = {
@@ -43,6 +47,36 @@ _CHANGES: dict[str, str] = {
 }
 
 
+@dataclass(frozen=True)
+class Made:
+    """A change that was committed: of the events of a day, or of users."""
+
+    at: float
+    day: dt.date | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run, as the sensor requested it."""
+
+    at: float
+    began: float | None
+    days: frozenset[dt.date]
+    has_users: bool
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Asked:
+        """What Dagster stored of it."""
+        run = record.dagster_run
+        names = {key.path[-1] for key in run.asset_selection or ()}
+        at = record.create_timestamp.timestamp()
+        return cls(at, record.start_time, frozenset(days_of(run)), "dim_user_metadata" in names)
+
+    def reads(self, made: Made) -> bool:
+        """Whether it is of what was changed."""
+        return self.has_users if made.day is None else made.day in self.days
+
+
 @dataclass
 class Soak:
     """One soak on a scratch warehouse."""
@@ -52,6 +86,7 @@ class Soak:
     changes: collections.Counter[str] = field(default_factory=collections.Counter)
     kills: collections.Counter[str] = field(default_factory=collections.Counter)
     restarts: int = 0
+    made: list[Made] = field(default_factory=list)
     runs: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def run(self, seconds: float) -> None:
@@ -78,8 +113,10 @@ class Soak:
         day = self.warehouse.spec.first_day + dt.timedelta(days=self.choices.randrange(self.warehouse.spec.days))
         parameters = {"day": day}
         with self._opened() as connection:
-            connection.execute(_CHANGES[name], parameters)
+            [(rows,)] = connection.execute(_CHANGES[name], parameters).fetchall()
         self.changes[name] += 1
+        if rows:
+            self.made.append(Made(time.time(), None if name in _OF_USERS else day))
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -134,6 +171,20 @@ class Soak:
             self.runs = collections.Counter(run.status.value for run in instance.get_runs())
         return sum(count - 1 for count in built.values())
 
+    def waits(self) -> list[float]:
+        """Seconds from the commit of each change until a run was requested that had not read before it.
+
+        What was taken back by a later change, so that no run was needed, did not wait.
+        """
+        with DagsterInstance.from_config(str(self.warehouse.folder)) as instance:
+            runs = [Asked.of(record) for record in instance.get_run_records(order_by="id", ascending=True)]
+        found = []
+        for made in self.made:
+            readers = [run.at for run in runs if run.reads(made) and (run.began is None or run.began >= made.at)]
+            if readers:
+                found.append(max(0.0, min(readers) - made.at))
+        return found
+
 
 def _processes(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, psutil.Process]]:
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -158,19 +209,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5, help="how long to change and kill")
     parser.add_argument("--seed", type=int, default=1, help="of the changes and the kills")
+    parser.add_argument("--any-age", action="store_true", help="days of a year, and a lookback of one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ab-pipeline-soak-") as folder:
         spec = SampleSpec(users=2_000, days=30, events_per_day=2_000, end_date=dt.date(2025, 1, 30))
-        # days before the lookback are the nightly sweep's, which no soak waits for
-        warehouse = ScratchWarehouse(Path(folder) / "soak", spec, lookback_days=spec.days)
+        if arguments.any_age:
+            spec = SampleSpec(users=2_000, days=365, events_per_day=500)
+        warehouse = ScratchWarehouse(Path(folder) / "soak", spec, lookback_days=1 if arguments.any_age else spec.days)
         warehouse.prepare()
         soak = Soak(warehouse, random.Random(arguments.seed))
         soak.run(arguments.minutes * 60)
-        lost, doubled = soak.lost(), soak.doubled()
+        lost, doubled, waits = soak.lost(), soak.doubled(), soak.waits()
     print(f"changes {dict(soak.changes)}, kills {dict(soak.kills)}, dagster dev restarted {soak.restarts} times")
     print(f"runs {dict(soak.runs)}")
     print(f"lost {lost}, doubled {doubled}")
-    raise SystemExit(bool(lost or doubled))
+    longest = max(waits, default=0.0)
+    print(f"waited for a run: {statistics.median(waits or [0.0]):.1f} s in the median, {longest:.1f} s at the longest")
+    raise SystemExit(bool(lost or doubled or (arguments.any_age and longest > _LONGEST_WAIT)))
 
 
 if __name__ == "__main__":

@@ -107,7 +107,15 @@ def test_each_materialization_carries_its_rows_and_the_columns_it_was_made_from(
         metadata = event.step_materialization_data.materialization.metadata
         assert event.asset_key
         name = event.asset_key.path[-1]
-        if name != "dim_user":
+        day = event.step_materialization_data.materialization.partition
+        if day:
+            [(rows,)] = first_build.execute(f"select count(*) from analytics.{name} where datestamp = '{day}'")
+            assert metadata["dagster/partition_row_count"].value == rows, (name, day)
+            assert "dagster/row_count" not in metadata
+            if name == "analytics_variant_user_daily":
+                changed = [metadata[f"rows {what}"].value for what in ("added", "removed", "changed")]
+                assert changed == [rows, 0, 0]
+        elif name != "dim_user":
             [(rows,)] = first_build.execute(f"select count(*) from analytics.{name}")
             assert metadata["dagster/row_count"].value == rows, name
         lineage = metadata["dagster/column_lineage"].value if "dagster/column_lineage" in metadata else None
