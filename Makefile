@@ -3,9 +3,9 @@ INSTALLER ?= uv
 export DAGSTER_HOME ?= $(CURDIR)/.dagster
 BIN := .venv/bin
 AXE := .browser/node_modules/axe-core/axe.min.js
-# one more than there are processors: a test often waits for a process that it started
 BUSY = $(if $(LOAD),$(BIN)/python -m ab_pipeline_tests.load $(LOAD))
-WORKERS = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# twice as many as there are processors: a test often waits for a process that it started
+WORKERS = $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 .PHONY: help install demo dev quick coverage test test-all seeded-faults mutants browser lint bench soak lock clean
 

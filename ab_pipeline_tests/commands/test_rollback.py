@@ -112,7 +112,10 @@ def test_a_warehouse_that_is_missing_is_not_created(path: Path, command: list[st
 
 
 @pytest.mark.parametrize("command", [["diff"], ["rollback", "--yes"]])
-def test_a_warehouse_in_use_is_named(path: Path, command: list[str]) -> None:
+def test_a_warehouse_that_stays_in_use_is_named(
+    path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ab_pipeline.warehouse.connect._PATIENCE", 0.2)
     hold = f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE) as holder:
         assert holder.stdout

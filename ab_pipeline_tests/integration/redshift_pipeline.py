@@ -68,7 +68,7 @@ class Location:
         project = load_project(settings)
         manifest: dict[str, Any] = json.loads(project.manifest_path.read_bytes())
         translator = AbPipelineTranslator(daily_partitions(settings))
-        models = warehouse_assets(project, manifest, translator, {}, settings.redshift_retries)
+        models = warehouse_assets(project, manifest, translator, {}, retries=settings.redshift_retries)
         self.definitions = Definitions(
             assets=[*raw_assets(manifest, translator), models],
             jobs=[define_asset_job("refresh", AssetSelection.all())],
