@@ -13,10 +13,11 @@ from benchmarks.calibration import calibrate
 from benchmarks.cleanup import clean_up_to_a_tenth
 from benchmarks.door import costs as door_costs
 from benchmarks.files import load_once, write_events
+from benchmarks.looks import look_costs
 from benchmarks.measure import Run, machine, median_seconds
 from benchmarks.readouts import DAYS
 from benchmarks.readouts import costs as experiment_costs
-from benchmarks.redshift import refresh_one_day
+from benchmarks.redshift import looks_at, refresh_one_day
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.ticks import latencies, tick_costs
 from benchmarks.warehouse import ScratchWarehouse
@@ -88,13 +89,19 @@ def b4(folder: Path, runs: int) -> None:
     print(f"   peak memory {max(peaks) / 1e9:.2f} GB (goal: 4)")
 
 
+def looks(folder: Path, runs: int, rows: int = 100_000_000) -> None:
+    """The signatures of every day of 100 M rows / one bare GROUP BY over all of them."""
+    for found in look_costs(folder, rows, runs):
+        _print(f"A look at {rows:,} rows, {found.what} / bare GROUP BY", found.ours, found.bare, goal=1.5)
+
+
 def ticks(folder: Path, runs: int) -> None:
-    """A look of the sensor at 100 M raw rows: nothing changed / one day did / a bare GROUP BY over the lookback."""
+    """A look of the sensor at 100 M raw rows: nothing changed / one day did / a bare GROUP BY over all of them."""
     warehouse = _scratch(folder, days=100, events_per_day=1_000_000, users=1_000_000)
     _build_all(warehouse)
     costs = tick_costs(warehouse, runs)
-    print(f"Idle tick on 100 M events: {costs.idle * 1000:.1f} ms (goal: 50)")
-    _print("Tick after one changed day / bare GROUP BY", costs.after_a_change, costs.bare_group_by, goal=3.0)
+    print(f"Idle tick on 100 M events: {costs.idle * 1000:.1f} ms (goal: 5)")
+    _print("Tick after one changed day / bare GROUP BY", costs.after_a_change, costs.bare_group_by, goal=1.5)
 
 
 def latency(folder: Path, runs: int) -> None:
@@ -109,11 +116,14 @@ def latency(folder: Path, runs: int) -> None:
 
 
 def redshift(folder: Path, runs: int) -> None:  # noqa: ARG001 a count needs no second run
-    """What one day's refresh asks of Redshift with 100 days of history / with 10."""
+    """What one day's refresh asks of Redshift with 100 days of history / with 10; what looks ask, with 1,000 and 10."""
     long, short = (refresh_one_day(folder, days) for days in (100, 10))
     for what, ours, theirs in (("statements", long.statements, short.statements), ("rows read", long.rows, short.rows)):
         ratio = f"{ours:,} / {theirs:,} = {ours / theirs:.2f} (goal: 1.1)"
         print(f"One day on Redshift, 100 days of history / 10 days, {what}: {ratio}", flush=True)
+    for days in (10, 1_000):
+        for seen, cost in looks_at(folder, days).items():
+            print(f"A look on Redshift, {days:,} days, {seen}: {cost.statements} statements, {cost.rows:,} rows read")
 
 
 def cleanup(folder: Path, runs: int) -> None:
@@ -185,6 +195,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b2": b2,
     "b3": b3,
     "b4": b4,
+    "looks": looks,
     "ticks": ticks,
     "latency": latency,
     "redshift": redshift,

@@ -9,17 +9,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 from unittest.mock import patch
 
 import psycopg2
+from dagster import DagsterInstance
 
+from ab_pipeline.automation.raw_changes import RawChanges
+from ab_pipeline.automation.turns import Turns
 from ab_pipeline.dbt.arguments import DayWindow
 from ab_pipeline.raw_data.contract import RAW_TABLES
+from ab_pipeline.sample_data.experiments import LAST_DAY
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
+from ab_pipeline.settings import load_settings
+from ab_pipeline.warehouse.connect import warehouse_of
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
 from ab_pipeline_tests.dbt_warehouse import RedshiftDatabase
 from ab_pipeline_tests.redshift.server import redshift_server
@@ -57,6 +64,61 @@ def refresh_one_day(folder: Path, days: int, *, events_per_day: int = 5_000, use
         after = dict(warehouse.execute(_ROWS_READ))
         read = {table: number - before.get(table, 0) for table, number in after.items()}
         return Cost(len(warehouse.server.statements) - statements, sum(read.values()))
+
+
+def looks_at(folder: Path, days: int, *, events_per_day: int = 500, users: int = 200) -> dict[str, Cost]:
+    """What looks of the sensor cost, with that many days of history: by what had happened before each."""
+    spec = SampleSpec(users=users, days=days, events_per_day=events_per_day, end_date=LAST_DAY)
+    with _redshift(folder / f"dbt_looks_{days}") as warehouse, DagsterInstance.ephemeral() as instance:
+        _load(warehouse, folder / f"looks_{days}.duckdb", spec)
+        with patch.dict(os.environ, {"AB_PIPELINE_START_DATE": str(spec.first_day)}):
+            warehouse.refresh(full=True, select=f"+{_SORTED_BY_DAY[-1].split('.')[1]} snapshot_user_*")
+            for table in (*_SORTED_BY_DAY, "analytics.built_day"):
+                _sort(warehouse, table)
+            warehouse.execute("vacuum analyze")
+            watched = _Watched(warehouse, instance)
+            found = {"the first": watched.look()}
+            found["nothing written"] = watched.look()
+            event = "insert into raw_data.user_event values (1, ?, 1, 1, 1, 500)"
+            warehouse.execute(event, [datetime.combine(spec.end_date, time(12))])
+            found["a row of the newest day"] = watched.look()
+            warehouse.refresh(select=f"fact_user_event {_SORTED_BY_DAY[-1].split('.')[1]}")
+            watched.look()
+            warehouse.execute(event, [datetime.combine(spec.first_day, time(12))])
+            found["a row of the first day, before it is looked for"] = watched.look()
+            steps = 0
+            while not watched.requested:
+                cost, steps = watched.look(), steps + 1
+                found[f"a row of the first day, step {steps}"] = cost
+        return found
+
+
+@dataclass
+class _Watched:
+    """The sensor, and what its looks ask of the stand-in."""
+
+    warehouse: RedshiftDatabase
+    instance: DagsterInstance
+    cursor: str | None = None
+    requested: bool = False
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        settings = load_settings()
+        self.sensor = RawChanges(settings, warehouse_of(settings), [], Turns())
+
+    def look(self) -> Cost:
+        """Another one, half a minute later."""
+        self.now += timedelta(seconds=30)
+        before = dict(self.warehouse.execute(_ROWS_READ))
+        statements = len(self.warehouse.server.statements)
+        result = self.sensor.tick(self.instance, self.cursor, self.now)
+        self.cursor, self.requested = result.cursor, bool(result.run_requests)
+        # counters are written a moment after a session has ended
+        sleep(1.5)
+        after = dict(self.warehouse.execute(_ROWS_READ))
+        read = sum(number - before.get(table, 0) for table, number in after.items())
+        return Cost(len(self.warehouse.server.statements) - statements, read)
 
 
 @contextmanager

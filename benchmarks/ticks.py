@@ -122,10 +122,8 @@ def _require_a_request(result: SensorResult) -> None:
 
 
 def _bare_group_by(warehouse: ScratchWarehouse) -> None:
-    first = warehouse.spec.end_date - dt.timedelta(days=warehouse.lookback_days)
     with duckdb.connect(warehouse.path, read_only=True) as connection:
         connection.execute(
             "select cast(datestamp as date), count(*), sum(user_id), sum(item_id), sum(clicked), sum(purchased),"
-            " sum(paidamount) from raw_data.user_event where datestamp >= ? group by 1",
-            [first],
+            " sum(paidamount) from raw_data.user_event group by 1"
         ).fetchall()

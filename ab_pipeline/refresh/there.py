@@ -49,7 +49,6 @@ class RunningDagster:
 
     url: str
     client: DagsterGraphQLClient
-    is_behind_login: bool = False
 
     @property
     def place(self) -> str:
@@ -127,7 +126,10 @@ def running_dagster(settings: Settings, home: Path) -> RunningDagster | None:
         RefreshError: it does not answer, or builds another database.
     """
     if settings.token:
-        return _connected(settings.dagster_url, settings.token.get_secret_value())
+        found = _connected(settings.dagster_url, settings.token.get_secret_value())
+        # whether it lets this token in
+        found.databases()
+        return found
     for port in _ports(home):
         found = _connected(f"http://127.0.0.1:{port}")
         others = found.databases() - {settings.place}

@@ -27,4 +27,11 @@ def bell() -> dg.SkipReason:
     return dg.SkipReason("nobody rings")
 
 
-defs = dg.Definitions(assets=[guest], jobs=[greeting], schedules=[yearly], sensors=[bell])
+@dg.asset(partitions_def=dg.DailyPartitionsDefinition("2025-01-01"), backfill_policy=dg.BackfillPolicy.single_run())
+def day() -> None: ...
+
+
+refresh = dg.define_asset_job("refresh", [day], tags={"ab_pipeline/database": "tiny"})
+
+
+defs = dg.Definitions(assets=[guest, day], jobs=[greeting, refresh], schedules=[yearly], sensors=[bell])

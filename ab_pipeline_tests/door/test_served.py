@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import ssl
 import subprocess
 import time
@@ -14,10 +15,12 @@ import pytest
 from dagster import DagsterInstance
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 from playwright.sync_api import Browser, Page
+from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from ab_pipeline.automation.runs import days_of
 from ab_pipeline.door.audit import Audit
 from ab_pipeline.door.database import DoorDatabase
 from ab_pipeline.door.roles import Role
@@ -25,6 +28,9 @@ from ab_pipeline.experiments.registry import Registry
 from ab_pipeline.maintenance.object_store import open_store
 from ab_pipeline.readouts.documentation import write_documentation
 from ab_pipeline.readouts.pages import entries_of, write_programme
+from ab_pipeline.refresh.days import Days, RefreshError
+from ab_pipeline.refresh.there import running_dagster
+from ab_pipeline.settings import Settings
 from ab_pipeline_tests.door.doors import PASSWORD
 from ab_pipeline_tests.door.graphql import mutations
 from ab_pipeline_tests.door.served import COMMAND, Served, environment, free_port, served
@@ -115,6 +121,33 @@ def test_over_a_socket_too_a_websocket_needs_a_login(server: Served) -> None:
 def test_a_cookie_of_a_megabyte_is_a_sentence_over_a_socket_too(server: Served) -> None:
     got = httpx2.get(f"{server.url}/login", headers={"Cookie": "ab_pipeline=" + "x" * 1_000_000})
     assert (got.status_code, "delete this site's cookies" in got.text) == (431, True)
+
+
+@pytest.mark.filterwarnings("ignore:Using variable_values:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::dagster._utils.warnings.SupersessionWarning")
+def test_a_refresh_by_name_goes_through_with_a_token_and_not_without(server: Served) -> None:
+    days = Days(dt.date(2025, 1, 3), dt.date(2025, 1, 4))
+
+    def settings(token: str) -> Settings:
+        return Settings(dagster_url=server.url, token=SecretStr(token))
+
+    launcher = running_dagster(settings(server.tokens[Role.LAUNCHER]), server.home)
+    assert launcher
+    assert launcher.databases() == {"tiny"}
+    run_id = launcher.start(days)
+    assert launcher.standing(run_id).status in ("QUEUED", "NOT_STARTED")
+    with DagsterInstance.from_config(str(server.home)) as instance:
+        run = instance.get_run_by_id(run_id)
+    assert run
+    assert (run.tags["user"], [str(day) for day in days_of(run)]) == ("launcher-ci", ["2025-01-03", "2025-01-04"])
+    viewer = running_dagster(settings(server.tokens[Role.VIEWER]), server.home)
+    assert viewer
+    with pytest.raises(RefreshError, match="refused"):
+        viewer.start(days)
+    with pytest.raises(RefreshError, match="wants a login: set AB_PIPELINE_TOKEN"):
+        running_dagster(settings("abp_wrong"), server.home)
+    with pytest.raises(RefreshError, match="wants a login: set AB_PIPELINE_TOKEN"):
+        running_dagster(Settings(dagster_url=server.url, token=None), server.home)
 
 
 @pytest.mark.filterwarnings("ignore:Using variable_values and operation_name:DeprecationWarning")

@@ -3,7 +3,8 @@
 Whatever happens to raw rows, the registry, the file, ticks, runs and workers, ticks bring the daily table there, and
 what they say on the way is what is so. A hypothesis state machine changes the raw tables of a warehouse
 (raw_changes.py), lets the sensor look at it, and executes, delays, breaks or kills the runs it requests. After every
-step the truth is asked of the tables themselves, by EXCEPT over raw and built. HYPOTHESIS_PROFILE=thorough looks longer.
+step the truth is asked of the tables themselves, by EXCEPT over raw and built. HYPOTHESIS_PROFILE=thorough looks
+longer.
 """
 
 from __future__ import annotations

@@ -54,4 +54,5 @@ def add_sample(warehouse: DbtWarehouse) -> None:
 def build_sample(warehouse: DbtWarehouse) -> None:
     add_sample(warehouse)
     warehouse.dbt("seed")
-    warehouse.refresh(full=True)
+    # what is declared and not built would be due
+    warehouse.refresh(full=True, experiments=True)
