@@ -88,7 +88,16 @@ def _followed(dagster: Dagster, days: Days, run_id: str) -> str:
 
     console, told = Console(stderr=True), ""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[word]}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    bars = Progress(
+        *columns,
+        console=console,
+        transient=True,
+        # the run's thread has standard output put aside, since dbt tells all that it does
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not console.is_terminal,
+    )
+    with bars as bar:
         task = bar.add_task(str(days), total=None, word="")
         while True:
             now = dagster.standing(run_id)
