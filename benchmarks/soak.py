@@ -90,9 +90,10 @@ class Soak:
     runs: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def run(self, seconds: float) -> None:
-        """Change and kill until the time is up, then leave Dagster alone until it has settled."""
+        """Let the first build end; change and kill until the time is up; leave Dagster alone until it has settled."""
         process = start_dagster_dev(self.warehouse)
         try:
+            process = self._settled(process)
             until = time.monotonic() + seconds
             while time.monotonic() < until:
                 self._change_something()
@@ -101,12 +102,17 @@ class Soak:
                     self._kill_something(process)
                     time.sleep(2)
                 process = self._restarted_if_dead(process)
-            deadline = time.monotonic() + _SETTLE_SECONDS
-            while self.lost() and time.monotonic() < deadline:
-                time.sleep(5)
-                process = self._restarted_if_dead(process)
+            process = self._settled(process)
         finally:
             _end(process)
+
+    def _settled(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        """The process, or the one after it, once nothing is lost or too much time has passed."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while self.lost() and time.monotonic() < deadline:
+            time.sleep(5)
+            process = self._restarted_if_dead(process)
+        return process
 
     def _change_something(self) -> None:
         name = self.choices.choice(list(_CHANGES))

@@ -161,7 +161,7 @@ def test_variants_that_nobody_declared_are_read_out_as_one_experiment(built: Duc
     ]
     assert found.readout.results
     assert found.readout.verdict == Verdict.DO_NOT_DECIDE
-    assert found.readout.reasons[0].startswith('Gate "Declared beforehand" fails: nobody declared blue, green;')
+    assert found.readout.reasons[0].startswith('Gate "Declared beforehand" fails: nobody declared blue, green in ')
 
 
 def test_users_drawn_by_lot_differ_about_as_often_as_promised(session: DuckDBSession, registry: Registry) -> None:

@@ -11,7 +11,8 @@ def declared(experiment: Experiment) -> Gate:
     name = "declared"
     if experiment.is_inferred:
         variants = ", ".join(variant.variant_id for variant in experiment.variants)
-        return Gate(name, Status.FAIL, None, f"nobody declared {variants}; control, shares and dates are guesses")
+        detail = f"nobody declared {variants} in experiment_variants.csv; control, shares and dates are guesses"
+        return Gate(name, Status.FAIL, None, detail)
     if not experiment.hypothesis:
         return Gate(name, Status.SKIPPED, None, "a single file has no registry; who asks says what decides")
     told = f"by {experiment.owner}, from {experiment.start_date} to {experiment.end_date}"
