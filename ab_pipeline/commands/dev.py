@@ -62,14 +62,15 @@ def dev(port: int) -> None:
 
 def _followed(process: subprocess.Popen[str]) -> int:
     """Its exit code, once it has ended; what it says meanwhile is shown."""
-    log = DevLog()
+    log, is_ending = DevLog(), False
     assert process.stdout
     while True:
         try:
             for line in process.stdout:
-                if shown := log.read(line):
+                # how its processes end is no news
+                if not is_ending and (shown := log.read(line)):
                     click.echo(shown)
-            return process.wait()
+            return 0 if is_ending else process.wait()
         except KeyboardInterrupt:
             # it has had the signal as well, and ends what it has started
-            continue
+            is_ending = True
