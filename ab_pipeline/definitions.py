@@ -24,7 +24,7 @@ from ab_pipeline.maintenance.cleanup.job import cleanup_job, cleanup_schedule
 from ab_pipeline.maintenance.table_upkeep import table_upkeep_job, table_upkeep_schedule
 from ab_pipeline.partitions import daily_partitions
 from ab_pipeline.settings import get_settings
-from ab_pipeline.warehouse.connect import warehouse_of
+from ab_pipeline.warehouse.connect import warehouse_of, warehouse_to_look_at
 from ab_pipeline.worker import DATABASE_TAG
 
 _settings = get_settings()
@@ -66,7 +66,7 @@ _freshness = define_asset_job(
 )
 _cleanup = cleanup_job(_settings)
 _turns = Turns()
-raw_changes = RawChanges(_settings, _warehouse, [_warehouse_assets, _readout_assets], _turns)
+raw_changes = RawChanges(_settings, warehouse_to_look_at(_settings), [_warehouse_assets, _readout_assets], _turns)
 # DuckDB keeps itself in order
 _upkeep = [table_upkeep_job(_warehouse, WAREHOUSE_POOL)] if _settings.target == "redshift" else []
 

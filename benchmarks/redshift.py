@@ -78,7 +78,7 @@ def looks_at(folder: Path, days: int, *, events_per_day: int = 500, users: int =
             warehouse.execute("vacuum analyze")
             watched = _Watched(warehouse, instance)
             found = {"the first": watched.look()}
-            found["nothing written"] = watched.look()
+            found["nothing written"] = idle = watched.look()
             event = "insert into raw_data.user_event values (1, ?, 1, 1, 1, 500)"
             warehouse.execute(event, [datetime.combine(spec.end_date, time(12))])
             found["a row of the newest day"] = watched.look()
@@ -90,7 +90,8 @@ def looks_at(folder: Path, days: int, *, events_per_day: int = 500, users: int =
             while not watched.requested:
                 cost, steps = watched.look(), steps + 1
                 found[f"a row of the first day, step {steps}"] = cost
-        return found
+        # the stand-in's svv_table_info counts the rows of every table, which Redshift knows
+        return {seen: Cost(cost.statements, max(0, cost.rows - idle.rows)) for seen, cost in found.items()}
 
 
 @dataclass

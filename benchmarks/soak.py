@@ -24,6 +24,7 @@ import duckdb
 import psutil
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
+from ab_pipeline.automation.raw_changes import RAW_CHANGES
 from ab_pipeline.automation.runs import DIGESTS_TAG, days_of
 from ab_pipeline.sample_data.spec import SampleSpec
 from benchmarks.running_dagster import start_dagster_dev
@@ -165,6 +166,15 @@ class Soak:
             [(days,)] = connection.execute(f"select count(distinct datestamp) from ({differing})").fetchall()
         return days
 
+    def said(self) -> str:
+        """What the sensor said last."""
+        with DagsterInstance.from_config(str(self.warehouse.folder)) as instance:
+            for state in instance.all_instigator_state():
+                if state.instigator_name == RAW_CHANGES:
+                    for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1):
+                        return f"{tick.status.value} {tick.skip_reason} {tick.error.message if tick.error else ''}"
+        return "nothing"
+
     def doubled(self) -> int:
         """Days that two runs built from the same events in place of the same build."""
         with DagsterInstance.from_config(str(self.warehouse.folder)) as instance:
@@ -225,10 +235,10 @@ def main() -> None:
         warehouse.prepare()
         soak = Soak(warehouse, random.Random(arguments.seed))
         soak.run(arguments.minutes * 60)
-        lost, doubled, waits = soak.lost(), soak.doubled(), soak.waits()
+        lost, doubled, waits, said = soak.lost(), soak.doubled(), soak.waits(), soak.said()
     print(f"changes {dict(soak.changes)}, kills {dict(soak.kills)}, dagster dev restarted {soak.restarts} times")
     print(f"runs {dict(soak.runs)}")
-    print(f"lost {lost}, doubled {doubled}")
+    print(f"lost {lost}, doubled {doubled}; the sensor's last word: {said}")
     longest = max(waits, default=0.0)
     print(f"waited for a run: {statistics.median(waits or [0.0]):.1f} s in the median, {longest:.1f} s at the longest")
     raise SystemExit(bool(lost or doubled or (arguments.any_age and longest > _LONGEST_WAIT)))

@@ -18,10 +18,10 @@ from ab_pipeline.automation.signatures import (
     RawSide,
     built_days,
     built_extent,
+    built_span,
     dimension_changes,
     is_built,
     newest_day,
-    oldest_built_day,
     raw_days,
     raw_side,
     read_raw_tables,
@@ -86,8 +86,11 @@ def read_changes(
     """
     raw_tables = read_raw_tables(session)
     # of every day the newest is among those that are read
-    newest = None if scope.since == dt.date.min else newest_day(session, calendar.today)
-    since = scope.first_day(newest, oldest_built_day(session) if scope.step_from else None)
+    oldest = newest = None
+    if scope.since != dt.date.min:
+        oldest, newest_built = built_span(session, calendar.today)
+        newest = newest_day(session, calendar.today, newest_built)
+    since = scope.first_day(newest, oldest)
     there, built = raw_days(session, since, scope.days), built_days(session, since, scope.days)
     newest = max((day for day in there if day is not None and day <= calendar.today), default=newest)
     days = due_days(there, built)

@@ -79,14 +79,22 @@ def read_raw_tables(session: Session) -> RawTables:
     return RawTables({table: frozenset(names) for table, names in columns.items()})
 
 
-def newest_day(session: Session, today: dt.date) -> dt.date | None:
-    """The newest day with raw events that is not in the future."""
+def newest_day(session: Session, today: dt.date, built: dt.date | None = None) -> dt.date | None:
+    """The newest day with raw events that is not in the future.
+
+    It is no older than the newest one that is `built`, unless that was emptied: a range, of which few blocks are read.
+    """
     tomorrow = today + dt.timedelta(days=1)
-    [(newest,)] = session.rows(
-        f"select cast(cast(max(datestamp) as date) as varchar) from {USER_EVENT.relation} where datestamp < ?",
-        [tomorrow],
-    )
-    return _day(newest)
+    for first in (built, None) if built else (None,):
+        since = f"datestamp >= '{first}' and " if first else ""
+        [(newest,)] = session.rows(
+            f"select cast(cast(max(datestamp) as date) as varchar) from {USER_EVENT.relation}"
+            f" where {since}datestamp < ?",
+            [tomorrow],
+        )
+        if newest is not None:
+            return _day(newest)
+    return None
 
 
 def raw_days(session: Session, since: dt.date, older: Collection[dt.date] = ()) -> dict[dt.date | None, DaySignature]:
@@ -122,12 +130,16 @@ def built_days(session: Session, since: dt.date, older: Collection[dt.date] = ()
     return days
 
 
-def oldest_built_day(session: Session) -> dt.date | None:
-    """The first day that is built; None while nothing is."""
+def built_span(session: Session, today: dt.date) -> tuple[dt.date | None, dt.date | None]:
+    """The first and the last day that is built and not in the future; None while nothing is."""
     if not is_built(session, ["built_day"]):
-        return None
-    [(oldest,)] = session.rows(f"select cast(min(datestamp) as varchar) from {BUILT_SCHEMA}.built_day")
-    return _day(oldest)
+        return None, None
+    [(oldest, newest)] = session.rows(
+        "select cast(min(datestamp) as varchar), cast(max(datestamp) as varchar)"
+        f" from {BUILT_SCHEMA}.built_day where datestamp <= ?",
+        [today],
+    )
+    return _day(oldest), _day(newest)
 
 
 def built_extent(session: Session, since: dt.date) -> Extent:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ab_pipeline.settings import Settings
 from ab_pipeline.warehouse.base import Warehouse, WarehouseError
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
@@ -9,6 +11,8 @@ from ab_pipeline.warehouse.redshift import RedshiftWarehouse
 
 # longer than a look or a refresh has the file
 _PATIENCE = 60.0
+# runs that follow each other leave gaps of a second: a look that did not wait for one might never come
+_PATIENCE_OF_LOOKS = 15.0
 
 
 def warehouse_of(settings: Settings, *, is_patient: bool = False) -> Warehouse:
@@ -29,4 +33,10 @@ def embedded_warehouse(settings: Settings, *, is_patient: bool = False) -> DuckD
             f"AB_PIPELINE_TARGET={settings.target}: this works on the embedded warehouse only."
             " Set AB_PIPELINE_TARGET=local."
         )
-    return DuckDBWarehouse(settings.duckdb_path, _PATIENCE if is_patient else 0)
+    return DuckDBWarehouse(settings.duckdb_path, _PATIENCE if is_patient else 0, is_told=is_patient)
+
+
+def warehouse_to_look_at(settings: Settings) -> Warehouse:
+    """The same for the sensor, which waits between two runs to have its turn."""
+    found = warehouse_of(settings)
+    return replace(found, patience=_PATIENCE_OF_LOOKS) if isinstance(found, DuckDBWarehouse) else found

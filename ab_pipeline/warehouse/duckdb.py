@@ -74,7 +74,9 @@ class DuckDBWarehouse:
 
     path: Path
     patience: float = 0
-    """Seconds to wait for whoever holds the file; a person is told on standard error."""
+    """Seconds to wait for whoever holds the file."""
+    is_told: bool = False
+    """Whether a person hears of it, on standard error."""
 
     @property
     def name(self) -> str:
@@ -117,7 +119,7 @@ class DuckDBWarehouse:
             connection.close()
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        started, is_told = time.monotonic(), False
+        started, is_to_be_told = time.monotonic(), self.is_told
         while True:
             try:
                 return duckdb.connect(self.path, read_only=read_only)
@@ -126,8 +128,8 @@ class DuckDBWarehouse:
                 waited = time.monotonic() - started
                 if not isinstance(explained, WarehouseLockedError) or waited >= self.patience:
                     raise explained from error
-                if waited > _SECONDS_BEFORE_A_WORD and not is_told:
-                    is_told = True
+                if waited > _SECONDS_BEFORE_A_WORD and is_to_be_told:
+                    is_to_be_told = False
                     print(f"{explained}; waiting for {self.patience:.0f} s", file=sys.stderr)
             time.sleep(_SECONDS_BETWEEN_TRIES)
 
