@@ -13,6 +13,7 @@ BUSY = "busy"
 """How the reason of a tick begins that could not look, since somebody has the warehouse."""
 NOTHING_DUE = "what is built is what the raw tables say"
 _SHOWN = 3
+_SHOWN_WAITING = 5
 
 
 def compared_sentence(compared: Compared) -> str:
@@ -30,7 +31,10 @@ def due_sentences(changes: Changes, due: Due, refreshes: Sequence[Refresh], wait
     said = [f"due: {_range(refresh)}" for refresh in refreshes[:_SHOWN]]
     if len(refreshes) > _SHOWN:
         said.append(f"and {len(refreshes) - _SHOWN} more runs")
-    said += [*waiting, *due.unreachable]
+    said += waiting[:_SHOWN_WAITING]
+    if len(waiting) > _SHOWN_WAITING:
+        said.append(f"and {len(waiting) - _SHOWN_WAITING} more wait like them")
+    said += due.unreachable
     if changes.mistakes:
         first, *others = changes.mistakes.splitlines()
         more = f" (and {len(others)} more mistakes)" if others else ""
