@@ -17,6 +17,7 @@ from ab_pipeline.commands.cleanup import archive, cleanup, storage
 from ab_pipeline.commands.config import config
 from ab_pipeline.commands.demo import demo
 from ab_pipeline.commands.dev import dev
+from ab_pipeline.commands.doctor import doctor
 from ab_pipeline.commands.load import load
 from ab_pipeline.commands.migrate_storage import migrate_storage
 from ab_pipeline.commands.placebo import placebo
@@ -95,6 +96,7 @@ for command in (
     config,
     demo,
     dev,
+    doctor,
     diff,
     recorded(rollback),
     verdicts,
