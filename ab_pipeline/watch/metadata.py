@@ -1,0 +1,78 @@
+"""The metadata database, and Dagster's instance in it, which other parts look through."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ab_pipeline.errors import UserError
+from ab_pipeline.maintenance.postgres import session
+from ab_pipeline.maintenance.storage import PostgresStorage, SqliteStorage, dagster_storage
+from ab_pipeline.standby.leader import LEADER_KEY
+from ab_pipeline.watch.part import Sample, Seen
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+_SECONDS = 3
+_STATEMENT_TIMEOUT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW = 4_000, 3_600, 20
+_WAITING = """
+    select count(*) from pg_locks
+    where locktype = 'advisory' and not granted and (classid::bigint << 32) | objid::bigint = %s
+"""
+
+
+class NotOpenError(UserError):
+    """The metadata was not seen yet."""
+
+
+@dataclass
+class Metadata:
+    """Each look opens a connection of its own, which a frozen server does not keep waiting."""
+
+    home: Path
+    _instance: DagsterInstance | None = None
+
+    @property
+    def instance(self) -> DagsterInstance:
+        """Dagster's instance.
+
+        Raises:
+            NotOpenError: the metadata has not answered since this process was started.
+        """
+        if self._instance is None:
+            raise NotOpenError("the metadata database has not answered yet")
+        return self._instance
+
+    def look(self) -> Seen:
+        """Whether it answers.
+
+        Raises:
+            StorageError: it does not.
+        """
+        storage = dagster_storage(self.home)
+        samples = self._postgres(storage) if isinstance(storage, PostgresStorage) else _sqlite(storage)
+        if self._instance is None:
+            from dagster import DagsterInstance
+
+            instance = DagsterInstance.from_config(str(self.home))
+            instance.optimize_for_webserver(_STATEMENT_TIMEOUT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW)
+            self._instance = instance
+        return Seen(f"{storage} answers", samples=samples)
+
+    def _postgres(self, storage: PostgresStorage) -> list[Sample]:
+        options = f"-c statement_timeout={_SECONDS * 1000}"
+        with session(storage, connect_timeout=_SECONDS, options=options, tcp_user_timeout=_SECONDS * 1000) as cursor:
+            cursor.execute(_WAITING, [LEADER_KEY])
+            return [Sample("daemon_standbys", cursor.fetchone()[0])]
+
+
+def _sqlite(storage: SqliteStorage) -> list[Sample]:
+    if not storage.runs.exists():
+        raise NotOpenError(f"{storage.runs} does not exist: Dagster has not run yet")
+    with closing(sqlite3.connect(f"file:{storage.runs}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
+        connection.execute("select count(*) from sqlite_master").fetchone()
+    return []
