@@ -23,10 +23,12 @@ class Beat:
     errors: tuple[str, ...] = ()
 
 
-def silent(beats: Iterable[Beat], required: Iterable[str], now: float) -> dict[str, float | None]:
-    """The kinds that have not beaten for five minutes, with their newest beat; None if there was none."""
+def silent(
+    beats: Iterable[Beat], required: Iterable[str], now: float, patience: float = SILENT_SECONDS
+) -> dict[str, float | None]:
+    """The kinds that have not beaten for so many seconds, with their newest beat; None if there was none."""
     newest = {beat.kind: beat.at for beat in beats}
-    return {kind: newest.get(kind) for kind in sorted(required) if now - newest.get(kind, 0.0) > SILENT_SECONDS}
+    return {kind: newest.get(kind) for kind in sorted(required) if now - newest.get(kind, 0.0) > patience}
 
 
 @dataclass

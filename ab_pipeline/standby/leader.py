@@ -77,6 +77,7 @@ class Fence:
                     self.seen(asked)
                 except Exception:  # of the connection: the lock went with it
                     self.end(FENCED)
+                    return
                 time.sleep(_BEAT_SECONDS)
 
         def keep_looking() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from ab_pipeline.automation.memory import remembered
 from ab_pipeline.automation.raw_changes import RAW_CHANGES
 from ab_pipeline.health.daemon import beats_of
-from ab_pipeline.health.heartbeats import Daemons, silent
+from ab_pipeline.health.heartbeats import SILENT_SECONDS, Daemons, silent
 from ab_pipeline.settings import Settings
 from ab_pipeline.watch.metadata import Metadata
 from ab_pipeline.watch.part import Sample, Seen
@@ -53,7 +54,7 @@ class DagsterParts:
         self._daemons.see(beats, now)
         samples = [Sample("daemon_heartbeat_timestamp_seconds", beat.at, {"daemon": beat.kind}) for beat in beats]
         problems = []
-        if quiet := silent(beats, required, now):
+        if quiet := silent(beats, required, now, _patience()):
             said = ", ".join(
                 f"{kind} {f'since {_utc(at)}' if at is not None else 'since ever'}" for kind, at in quiet.items()
             )
@@ -149,11 +150,11 @@ class DagsterParts:
             memory = remembered(data.cursor)
             if memory is None:
                 break
-            samples = [Sample("days_due", len(memory.due))]
+            samples = [Sample("partitions_due", len(memory.due))]
             if memory.newest:
                 samples.append(Sample("newest_raw_day_timestamp_seconds", _midnight(memory.newest)))
             if memory.due_since:
-                samples.append(Sample("days_due_since_timestamp_seconds", memory.due_since.timestamp()))
+                samples.append(Sample("partitions_due_since_timestamp_seconds", memory.due_since.timestamp()))
                 if time.time() - memory.due_since.timestamp() > _DUE_SECONDS:
                     problem = (
                         f"{len(memory.due)} days are due, the first of them since {memory.due_since:%Y-%m-%d %H:%M} UTC"
@@ -184,6 +185,11 @@ class DagsterParts:
     def _newest_tick(self, state: InstigatorState) -> InstigatorTick | None:
         ticks = self.metadata.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
         return ticks[0] if ticks else None
+
+
+def _patience() -> float:
+    """Dagster's own variable for it, where it is set."""
+    return float(os.environ.get("DAGSTER_DAEMON_HEARTBEAT_TOLERANCE") or SILENT_SECONDS)
 
 
 def is_running(metadata: Metadata, schedule: str) -> bool | None:

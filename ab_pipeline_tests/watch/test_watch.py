@@ -108,11 +108,11 @@ def test_what_fails_is_named_with_its_time_and_may_be_left_out() -> None:
 
 def test_metrics_are_prometheus_text_with_known_names_that_it_likes() -> None:
     registry = CollectorRegistry()
-    part = Part("daemon", lambda: Seen("", samples=[Sample("days_due", 3)]), every=1)
+    part = Part("daemon", lambda: Seen("", samples=[Sample("partitions_due", 3)]), every=1)
     registry.register(FromMemory(Watch([part])))
     part.look_once()
     found = {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
-    assert found["ab_pipeline_days_due"].samples[0].value == 3
+    assert found["ab_pipeline_partitions_due"].samples[0].value == 3
     assert found["ab_pipeline_component_up"].samples[0].labels == {"component": "daemon"}
     # promtool refuses a gauge that is called like a counter or a histogram's part
     assert [name for name in FAMILIES if re.search(r"_(count|sum|bucket|total)$|_ago$|_age", name)] == []
@@ -193,7 +193,7 @@ def _somewhere() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
 
         do_GET = do_POST = _answer  # noqa: N815
 
-        def log_message(self, *_arguments: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
