@@ -21,7 +21,6 @@ _READ = {DagsterEventType.ASSET_CHECK_EVALUATION, DagsterEventType.ASSET_MATERIA
 _NUMBERS = {
     "Execution Duration": "model_seconds",
     "dagster/row_count": "model_rows",
-    "ab_pipeline/redshift_seconds": "model_redshift_seconds",
 }
 """By the name of a materialization's metadata."""
 

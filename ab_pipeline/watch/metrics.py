@@ -31,7 +31,6 @@ FAMILIES = {
     "verdict": "What the newest read-out of an experiment says.",
     "model_seconds": "How long dbt took for a model in its newest refresh.",
     "model_rows": "Rows of a model after its newest refresh.",
-    "model_redshift_seconds": "Seconds that Redshift worked for a model in its newest refresh, by its query history.",
     "warehouse_bytes": "Size of the DuckDB file.",
     "warehouse_written_timestamp_seconds": "When the DuckDB file was last written.",
     "storage_bytes": "What Dagster and its runs keep.",
