@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import socket
 import ssl
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,14 @@ class OtherParts:
         # whether the certificate is anybody's is the browser's to judge, its end is told of elsewhere
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with urllib.request.urlopen(f"{self.web_url.rstrip('/')}/healthz", timeout=_SECONDS, context=context):
-            return Seen(f"{self.web_url} answers")
+        try:
+            with urllib.request.urlopen(f"{self.web_url.rstrip('/')}/healthz", timeout=_SECONDS, context=context):
+                return Seen(f"{self.web_url} answers")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return Seen("", f"{self.web_url} answers with {error.code}")
+        except urllib.error.URLError as error:
+            return Seen("", f"{self.web_url} does not answer: {error.reason}")
 
     def warehouse(self) -> Seen:
         """Whether it is there: the file's entry, or a connection that logs in nowhere and so wakes no workgroup."""
@@ -49,7 +56,10 @@ class OtherParts:
         if settings.target == "redshift":
             with socket.create_connection((settings.redshift_host or "", settings.redshift_port), _SECONDS):
                 return Seen(f"{settings.place} takes connections")
-        found = settings.duckdb_path.stat()
+        try:
+            found = settings.duckdb_path.stat()
+        except FileNotFoundError:
+            return Seen("", f"there is no {settings.duckdb_path}")
         samples = [
             Sample("warehouse_bytes", found.st_size),
             Sample("warehouse_written_timestamp_seconds", found.st_mtime),

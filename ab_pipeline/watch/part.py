@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+_SECONDS_TO_WAIT = 0.5
+
 
 class Status(StrEnum):
     """How a part is."""
@@ -83,9 +85,12 @@ class Part:
         self._seen, self._at, self._is_looking = seen, time.time(), False
         return seen
 
-    def keep_looking(self, stop: threading.Event) -> None:
-        """Until it is told to stop."""
+    def keep_looking(self, stop: threading.Event, through: Part | None = None) -> None:
+        """Until it is told to stop; not while what it is looked at through is not up."""
         while not stop.is_set():
+            if through and through.reading(time.time()).status != Status.UP:
+                stop.wait(_SECONDS_TO_WAIT)
+                continue
             self.look_once()
             stop.wait(self.every)
 
@@ -114,8 +119,10 @@ class Watch:
 
     def start(self, stop: threading.Event) -> None:
         """A thread for each."""
+        by_name = {part.name: part for part in self.parts}
         for part in self.parts:
-            threading.Thread(target=part.keep_looking, args=(stop,), name=part.name, daemon=True).start()
+            through = by_name[part.needs] if part.needs else None
+            threading.Thread(target=part.keep_looking, args=(stop, through), name=part.name, daemon=True).start()
 
     def readings(self, now: float) -> dict[str, Reading]:
         """How each is. What is looked at through a part that is not up is unknown: that one alone is told of."""

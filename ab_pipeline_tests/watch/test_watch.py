@@ -73,6 +73,23 @@ def test_what_is_looked_at_through_a_part_that_is_down_is_unknown() -> None:
     assert readings["database"].says == "ill"
 
 
+def test_what_needs_another_part_is_first_looked_at_when_that_is_up() -> None:
+    is_open, stop, looks = threading.Event(), threading.Event(), []
+
+    def look() -> Seen:
+        looks.append(is_open.is_set())
+        return Seen("")
+
+    database = Part("database", lambda: Seen("", None if is_open.is_set() else "closed"), every=0.01)
+    # once an hour: a first look in vain would be its word for an hour
+    Watch([database, Part("storage", look, every=3600, needs="database")]).start(stop)
+    time.sleep(0.2)
+    is_open.set()
+    time.sleep(1)
+    stop.set()
+    assert looks == [True]
+
+
 def test_an_outage_has_the_time_of_its_first_look() -> None:
     part = Part("x", _ill, every=1)
     part.look_once()
