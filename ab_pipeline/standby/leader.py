@@ -42,7 +42,8 @@ _OPTIONS = {
 _STALE_LEADER = """
     select pid, pg_terminate_backend(pid)
     from pg_locks join pg_stat_activity using (pid)
-    where locktype = 'advisory' and granted and (classid::bigint << 32) | objid::bigint = %s
+    where locktype = 'advisory' and granted and database = datid and datname = current_database()
+      and (classid::bigint << 32) | objid::bigint = %s
       and clock_timestamp() - state_change > make_interval(secs => %s)
 """
 Say = Callable[[str], None]

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _SECONDS = 3
 _STATEMENT_TIMEOUT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW = 4_000, 3_600, 20
 _WAITING = """
-    select count(*) from pg_locks
-    where locktype = 'advisory' and not granted and (classid::bigint << 32) | objid::bigint = %s
+    select count(*) from pg_locks join pg_database on database = pg_database.oid
+    where locktype = 'advisory' and not granted and datname = current_database()
+      and (classid::bigint << 32) | objid::bigint = %s
 """
 
 

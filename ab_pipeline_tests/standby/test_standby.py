@@ -9,19 +9,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.standby.daemon import hanging
-from ab_pipeline.standby.leader import ALONE_SECONDS, FENCED, GONE_SECONDS, Fence
+from ab_pipeline.standby.leader import ALONE_SECONDS, FENCED, GONE_SECONDS, LEADER_KEY, Fence
 from ab_pipeline_tests.door.served import COMMAND, environment
-from ab_pipeline_tests.servers import postgres_server, server_folder
-from ab_pipeline_tests.watch.test_frozen_database import home_on
+from ab_pipeline_tests.servers import postgres_server, postgres_session, server_folder
+from ab_pipeline_tests.watch.test_frozen_database import home_on, signal_all
 
 LEADS = "leading"
 
@@ -182,6 +183,31 @@ def test_on_postgres_the_next_daemon_takes_over_also_from_one_that_is_stopped() 
         home_on(url, folder / "home")
         with daemons(folder / "home") as found:
             hand_over(found, [signal.SIGSTOP, *SHORT], seed=2)
+
+
+@pytest.mark.slow
+def test_a_leader_whose_database_is_frozen_ends_itself_and_one_of_another_database_is_left_alone() -> None:
+    with server_folder() as folder, postgres_server(folder) as url:
+        home_on(url, folder / "home")
+        with postgres_session(url) as cursor:
+            cursor.execute("create database another")
+        other = psycopg2.connect(url.replace("/postgres?", "/another?"))
+        with closing(other), other.cursor() as cursor:
+            cursor.execute("select pg_advisory_lock(%s)", [LEADER_KEY])
+            other.commit()
+            with daemons(folder / "home") as found:
+                leader = found.start()
+                leader.wait_to_lead(120)
+                standby = found.start()
+                # longer than a leader that says nothing is borne with
+                time.sleep(GONE_SECONDS + 5)
+                cursor.execute("select 1")
+                standby.process.kill()
+                signal_all(folder, signal.SIGSTOP)
+                try:
+                    assert leader.process.wait(40) == FENCED
+                finally:
+                    signal_all(folder, signal.SIGCONT)
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def wait_for(url: str, status: int, seconds: float) -> dict[str, object]:
     raise AssertionError(answer and answer.text)
 
 
-def _signal_all(folder: Path, what: signal.Signals) -> None:
+def signal_all(folder: Path, what: signal.Signals) -> None:
     for process in psutil.process_iter(["cmdline", "pid"]):
         if any(str(folder) in word for word in process.info["cmdline"] or ()):
             for one in (process, *process.children(recursive=True)):
@@ -75,13 +75,13 @@ def test_while_postgres_is_frozen_it_says_so_and_afterwards_all_is_well() -> Non
             beat(instance)
         with watch_process(home) as watch:
             wait_for(f"{watch}/readyz/daemon", 200, 120)
-            _signal_all(folder, signal.SIGSTOP)
+            signal_all(folder, signal.SIGSTOP)
             try:
                 said = wait_for(f"{watch}/readyz/metadata_database", 503, 20)
                 assert said["failing"] == ["metadata_database"]
                 assert wait_for(f"{watch}/readyz/daemon", 503, 5)["unknown"] == ["daemon"]
                 assert httpx2.get(f"{watch}/metrics", timeout=1).status_code == 200
             finally:
-                _signal_all(folder, signal.SIGCONT)
+                signal_all(folder, signal.SIGCONT)
             wait_for(f"{watch}/readyz/daemon", 200, 60)
         shutil.rmtree(home)
