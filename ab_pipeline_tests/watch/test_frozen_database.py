@@ -61,8 +61,9 @@ def wait_for(url: str, status: int, seconds: float) -> dict[str, object]:
 
 
 def signal_all(folder: Path, what: signal.Signals) -> None:
-    for process in psutil.process_iter(["cmdline", "pid"]):
-        if any(str(folder) in word for word in process.info["cmdline"] or ()):
+    """To the server of the folder, and to its children."""
+    for process in psutil.process_iter(["cmdline", "name"]):
+        if process.info["name"] == "postgres" and any(str(folder) in word for word in process.info["cmdline"] or ()):
             for one in (process, *process.children(recursive=True)):
                 os.kill(one.pid, what)
 
