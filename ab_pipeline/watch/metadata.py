@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ab_pipeline.errors import UserError
 from ab_pipeline.maintenance.postgres import session
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 3
 _STATEMENT_TIMEOUT_MILLISECONDS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW = 4_000, 3_600, 20
+_NOT_RUN = "Dagster's daemon has not run yet"
 _WAITING = """
     select count(*) from pg_locks join pg_database on database = pg_database.oid
     where locktype = 'advisory' and not granted and datname = current_database()
@@ -67,13 +68,24 @@ class Metadata:
     def _postgres(self, storage: PostgresStorage) -> list[Sample]:
         options = f"-c statement_timeout={_SECONDS * 1000}"
         with session(storage, connect_timeout=_SECONDS, options=options, tcp_user_timeout=_SECONDS * 1000) as cursor:
+            cursor.execute("select to_regclass('daemon_heartbeats') is not null")
+            if not cursor.fetchone()[0] or not _has_beats(cursor):
+                raise NotOpenError(f"{storage}: {_NOT_RUN}")
             cursor.execute(_WAITING, [LEADER_KEY])
             return [Sample("daemon_standbys", cursor.fetchone()[0])]
 
 
+def _has_beats(cursor: Any) -> bool:
+    """Before the first beat somebody may be making the tables, which two must not do at once."""
+    cursor.execute("select count(*) from daemon_heartbeats")
+    return cursor.fetchone()[0] > 0
+
+
 def _sqlite(storage: SqliteStorage) -> list[Sample]:
     if not storage.runs.exists():
-        raise NotOpenError(f"{storage.runs} does not exist: Dagster has not run yet")
+        raise NotOpenError(f"{storage}: {_NOT_RUN}")
     with closing(sqlite3.connect(f"file:{storage.runs}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
-        connection.execute("select count(*) from sqlite_master").fetchone()
+        tables = {name for (name,) in connection.execute("select name from sqlite_master")}
+        if "daemon_heartbeats" not in tables or not _has_beats(connection.cursor()):
+            raise NotOpenError(f"{storage}: {_NOT_RUN}")
     return []
