@@ -15,8 +15,10 @@ from ab_pipeline.commands.backup import backup, backup_key, backups, restore, ve
 from ab_pipeline.commands.changes import changes
 from ab_pipeline.commands.cleanup import archive, cleanup, storage
 from ab_pipeline.commands.config import config
+from ab_pipeline.commands.daemon import daemon
 from ab_pipeline.commands.demo import demo
 from ab_pipeline.commands.dev import dev
+from ab_pipeline.commands.doctor import doctor
 from ab_pipeline.commands.load import load
 from ab_pipeline.commands.migrate_storage import migrate_storage
 from ab_pipeline.commands.placebo import placebo
@@ -31,6 +33,7 @@ from ab_pipeline.commands.smoke import smoke
 from ab_pipeline.commands.terminal import show
 from ab_pipeline.commands.tokens import tokens
 from ab_pipeline.commands.users import users
+from ab_pipeline.commands.watch import watch
 from ab_pipeline.errors import UserError
 from ab_pipeline.settings import get_settings
 from ab_pipeline.summary import row_counts, variants
@@ -95,6 +98,7 @@ for command in (
     config,
     demo,
     dev,
+    doctor,
     diff,
     recorded(rollback),
     verdicts,
@@ -116,6 +120,8 @@ for command in (
     recorded(tokens),
     audit,
     serve,
+    daemon,
+    watch,
 ):
     main.add_command(command)
 

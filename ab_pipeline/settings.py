@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     alert_mail_from: str | None = Field(default=None, pattern=r"^[^\r\n]+@[^\r\n]+$")
     alert_mail_to: str | None = Field(default=None, pattern=r"^[^@\s,]+@[^@\s,]+(\s*,\s*[^@\s,]+@[^@\s,]+)*$")
 
+    ping_url: SecretStr | None = None
+    watch_url: str = Field(default="http://127.0.0.1:3001", pattern=r"^https?://\S+$")
+
     accounts_path: Path = PROJECT_ROOT / "data" / "accounts.json"
     session_secret: SecretStr | None = None
     proxy_addresses: str = ""
@@ -248,10 +251,10 @@ class Settings(BaseSettings):
             raise ValueError(f"alerts to Slack need {ENV_PREFIX}{missing.upper()} too")
         return self
 
-    @field_validator("alert_webhook", "alert_smtp")
+    @field_validator("alert_webhook", "alert_smtp", "ping_url")
     @classmethod
     def _address(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        schemes = ("https", "http") if info.field_name == "alert_webhook" else ("smtps", "smtp")
+        schemes = ("smtps", "smtp") if info.field_name == "alert_smtp" else ("https", "http")
         if url and (urlsplit(url.get_secret_value()).scheme not in schemes or not _host(url.get_secret_value())):
             # it may hold a password or be one
             raise PydanticCustomError("secret", "{what}", {"what": f"it is not of the form {schemes[0]}://host/..."})

@@ -21,6 +21,8 @@ from benchmarks.redshift import looks_at, refresh_one_day
 from benchmarks.running_dagster import refresh_through_dagster_dev
 from benchmarks.ticks import latencies, tick_costs
 from benchmarks.warehouse import ScratchWarehouse
+from benchmarks.watch import lines as watch_lines
+from benchmarks.watch import watch_costs
 
 
 def _scratch(
@@ -115,6 +117,16 @@ def latency(folder: Path, runs: int) -> None:
     )
 
 
+def watch(folder: Path, runs: int, looks: int = 5_000) -> None:  # noqa: ARG001 each look is one of thousands
+    """A day of the watch's looks: memory at the end / after the first 500, what a look costs."""
+    costs = watch_costs(folder, looks)
+    print(f"Watch, {looks:,} looks at each part:")
+    for line in watch_lines(costs):
+        print(line)
+    ratio = costs.bytes_at_the_end / costs.bytes_after_warming
+    print(f"   memory {costs.bytes_at_the_end / 1e6:.0f} MB, {ratio:.3f} of what it was after 500 looks (goal: 1.05)")
+
+
 def redshift(folder: Path, runs: int) -> None:  # noqa: ARG001 a count needs no second run
     """What one day's refresh asks of Redshift with 100 days of history / with 10; what looks ask, with 1,000 and 10."""
     long, short = (refresh_one_day(folder, days) for days in (100, 10))
@@ -196,6 +208,7 @@ BENCHMARKS: dict[str, Callable[[Path, int], None]] = {
     "b3": b3,
     "b4": b4,
     "looks": looks,
+    "watch": watch,
     "ticks": ticks,
     "latency": latency,
     "redshift": redshift,

@@ -24,6 +24,10 @@ class Memory:
     """What stood for all that was looked at; empty if the next look has to compare whatever it says."""
     due: tuple[dt.date, ...] = ()
     """The days that are due, requested or not: they stay in sight, and are looked at every time."""
+    due_since: dt.datetime | None = None
+    """Since when there has been such a day."""
+    newest: dt.date | None = None
+    """The newest day with events that is not in the future."""
     reached: dt.date | None = None
     """The days before this one were not compared since something was written that may be theirs; None: all were."""
     credit: float = 1.0

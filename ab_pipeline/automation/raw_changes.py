@@ -224,6 +224,8 @@ class RawChanges:
                 # while a day is due, the warehouse is compared at every look, written to or not
                 token="" if due else token,
                 due=due,
+                due_since=(before.due_since or now) if due else None,
+                newest=found.changes.newest or before.newest,
                 reached=reached,
                 credit=credit,
                 credited_at=now,

@@ -28,6 +28,7 @@ from ab_pipeline.door.login import Login
 from ab_pipeline.door.pages import Pages
 from ab_pipeline.door.secret import session_secret
 from ab_pipeline.door.sessions import EndedSessions
+from ab_pipeline.door.status import StatusPage
 from ab_pipeline.door.throttle import Throttle
 from ab_pipeline.door.webserver import Door, Parts
 from ab_pipeline.maintenance.object_store import open_store
@@ -97,7 +98,12 @@ def parts_of(settings: Settings, home: Path) -> Parts:
         cookie=f"{prefix}ab_pipeline",
         identity=Identity(accounts, ended, oidc.stamp if oidc else None),
         audit=audit,
-        routes=(*login.routes(), *(oidc.routes() if oidc else ()), *pages.routes()),
+        routes=(
+            *login.routes(),
+            *(oidc.routes() if oidc else ()),
+            *pages.routes(),
+            *StatusPage(settings.watch_url).routes(),
+        ),
     )
 
 

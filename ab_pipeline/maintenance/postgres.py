@@ -45,7 +45,7 @@ def _opened(storage: PostgresStorage, **options: Any) -> Iterator[Any]:
     import psycopg2
 
     try:
-        with closing(psycopg2.connect(storage.url, connect_timeout=10, **options)) as connection:
+        with closing(psycopg2.connect(storage.url, **{"connect_timeout": 10, **options})) as connection:
             yield connection
     except psycopg2.Error as error:
         raise StorageError(f"{storage}: {' '.join(str(error).split())}") from error

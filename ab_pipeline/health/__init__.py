@@ -1,0 +1,1 @@
+"""What `doctor` and `watch` both look at, each judged in one place."""

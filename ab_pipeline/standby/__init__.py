@@ -1,0 +1,1 @@
+"""Any number of daemons, of which one leads: `ab-pipeline daemon`."""
