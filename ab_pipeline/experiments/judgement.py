@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricRole
@@ -48,6 +48,8 @@ class Judgement:
     gates: tuple[Gate, ...]
     treatments: tuple[JudgedTreatment, ...]
     precision: tuple[Precision, ...]
+    unknown_skewness: tuple[str, ...] = ()
+    """Metrics and treatments of whose sums nobody can tell whether a few users weigh too much."""
 
     @property
     def verdict(self) -> Verdict:
@@ -70,11 +72,17 @@ def phase_of(experiment: Experiment, as_of: dt.date) -> Phase:
 
 
 def judge_treatment(
-    variant_id: str, metrics: Iterable[Metric], deciding: DecidingRows, phase: Phase
+    variant_id: str,
+    metrics: Iterable[Metric],
+    deciding: DecidingRows,
+    harmless: Collection[tuple[str, str]],
+    phase: Phase,
 ) -> JudgedTreatment:
-    """By its primary metrics and guardrails; secondary metrics decide nothing."""
+    """By its primary metrics and guardrails; secondary metrics decide nothing. Guardrails that are shown to be harmless
+    are given by metric and treatment.
+    """
     judged = [
-        JudgedMetric(metric, row, _finding(metric, row))
+        JudgedMetric(metric, row, _finding(metric, row, is_harmless=(metric.metric_id, variant_id) in harmless))
         for metric in sorted(metrics, key=lambda metric: metric.role != MetricRole.PRIMARY)
         if metric.role != MetricRole.SECONDARY
         for row in [deciding[metric.metric_id, variant_id]]
@@ -83,8 +91,10 @@ def judge_treatment(
     return JudgedTreatment(variant_id, verdict, tuple(judged))
 
 
-def _finding(metric: Metric, row: MetricResult) -> Finding:
-    return (guardrail_finding if metric.role == MetricRole.GUARDRAIL else primary_finding)(metric, row)
+def _finding(metric: Metric, row: MetricResult, *, is_harmless: bool) -> Finding:
+    if metric.role == MetricRole.GUARDRAIL:
+        return guardrail_finding(metric, row, is_harmless=is_harmless)
+    return primary_finding(metric, row)
 
 
 def _findings(judged: Sequence[JudgedMetric], role: MetricRole) -> list[Finding]:

@@ -37,16 +37,28 @@ def read_out(
     results = metric_results(subjects)
     phase = phase_of(experiment, as_of)
     deciding = decisive(results) if phase.is_over else always_valid_rows(results)
+    harmless = {
+        (subject.metric.metric_id, subject.variant_id)
+        for subject in subjects
+        if subject.segment == ALL_USERS and subject.metric.role == MetricRole.GUARDRAIL
+        if subject.is_harmless(is_over=phase.is_over)
+    }
     compared = experiment.treatments if experiment.control else ()
     judgement = Judgement(
         experiment,
         phase,
         _gates(experiment, subjects, deciding, evidence),
-        tuple(judge_treatment(variant.variant_id, metrics, deciding, phase) for variant in compared),
+        tuple(judge_treatment(variant.variant_id, metrics, deciding, harmless, phase) for variant in compared),
         tuple(
             precision_of(subject, evidence.assigned, as_of)
             for subject in subjects
             if subject.segment == ALL_USERS and subject.metric.role != MetricRole.SECONDARY
+        ),
+        tuple(
+            f"{subject.metric.metric_id} of {subject.variant_id}"
+            for subject in subjects
+            if subject.segment == ALL_USERS and subject.metric.role != MetricRole.SECONDARY
+            if subject.is_skewness_unknown
         ),
     )
     return Readout(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from ab_pipeline.experiments.declaration import MetricRole
 from ab_pipeline.experiments.judgement import JudgedMetric, Judgement
 from ab_pipeline.experiments.moments import ALL_USERS
-from ab_pipeline.experiments.result import Gate, MetricResult, Status, Verdict
+from ab_pipeline.experiments.result import Gate, Method, MetricResult, Status, Verdict
 from ab_pipeline.experiments.verdict import Finding
 from ab_pipeline.experiments.words import GATES, METHODS, STATUSES
 
@@ -35,7 +35,13 @@ def reasons(judgement: Judgement, results: Iterable[MetricResult]) -> Iterator[s
         yield from map(_metric, treatment.metrics)
     yield from _when(judgement)
     yield from _gates(judgement.gates, Status.WARN)
-    yield from _missing_numbers(results)
+    if judgement.unknown_skewness:
+        places = ", ".join(judgement.unknown_skewness[:3])
+        more = f" and {len(judgement.unknown_skewness) - 3} more" if len(judgement.unknown_skewness) > 3 else ""
+        yield f"Not checked: whether a few users weigh too much in {places}{more}. Its sums have no third powers."
+    # from the planned end on nobody needs to peek
+    rows = (row for row in results if row.method != Method.ALWAYS_VALID or not judgement.phase.is_over)
+    yield from _missing_numbers(rows)
 
 
 def effect_text(row: MetricResult) -> str:
@@ -70,6 +76,8 @@ def _metric(judged: JudgedMetric) -> str:
     subject = f"{metric.metric_id} of {row.variant_id}"
     if finding == Finding.NO_NUMBER:
         return f"{subject}: no number, since {row.reason or 'there is none'}."
+    if row.p_value is None:
+        return f"{subject}: none in either variant, the guardrail holds."
     matters = f"{100 * metric.minimum_effect:.3g} %"
     more = ""
     if metric.role == MetricRole.GUARDRAIL:

@@ -52,15 +52,16 @@ def primary_finding(metric: Metric, row: MetricResult) -> Finding:
     return Finding.BETTER if _towards(metric, row.absolute_effect) > 0 else Finding.WORSE
 
 
-def guardrail_finding(metric: Metric, row: MetricResult) -> Finding:
-    """By the relative interval. All guardrails have to be safe, so none is adjusted for the others."""
-    interval = row.relative_ci_low, row.relative_ci_high
-    if interval[0] is None or interval[1] is None:
-        return Finding.NO_NUMBER
-    worst, best = sorted(_towards(metric, end) for end in interval if end is not None)
-    if worst > -metric.minimum_effect:
+def guardrail_finding(metric: Metric, row: MetricResult, *, is_harmless: bool) -> Finding:
+    """By the test of the margin; hurt is what is worse and not shown to be harmless. All guardrails have to be safe, so
+    none is adjusted for the others.
+    """
+    if is_harmless:
         return Finding.SAFE
-    return Finding.WORSE if best < 0 else Finding.NOT_SHOWN_SAFE
+    if row.p_value is None or row.absolute_effect is None:
+        return Finding.NO_NUMBER
+    is_worse = row.p_value < ALPHA and _towards(metric, row.absolute_effect) < 0
+    return Finding.WORSE if is_worse else Finding.NOT_SHOWN_SAFE
 
 
 def treatment_verdict(primary: Iterable[Finding], guardrails: Iterable[Finding], phase: Phase) -> Verdict:
@@ -73,7 +74,8 @@ def treatment_verdict(primary: Iterable[Finding], guardrails: Iterable[Finding],
         return Verdict.SHIP
     if not phase.is_over:
         return Verdict.KEEP_RUNNING
-    return Verdict.DO_NOT_DECIDE if primary <= {Finding.NO_NUMBER} else Verdict.DO_NOT_SHIP
+    is_unknown = primary <= {Finding.NO_NUMBER} or (Finding.BETTER in primary and Finding.NO_NUMBER in guardrails)
+    return Verdict.DO_NOT_DECIDE if is_unknown else Verdict.DO_NOT_SHIP
 
 
 def experiment_verdict(treatments: Sequence[Verdict], gates: Iterable[Gate]) -> Verdict:

@@ -13,6 +13,7 @@ from ab_pipeline.user_table.file import UserFile
 
 _TOTALS = ("y", "d", "x", "z")
 _PRODUCTS = ("yy", "dd", "xx", "zz", "yd", "yx", "yz", "dx", "dz", "xz")
+_THIRDS = ("yyy", "yyd", "ydd", "ddd", "yyx", "yxx", "xxx")
 _STEPS = (1, 2, 5)
 
 
@@ -45,7 +46,7 @@ def cells_of(
                             from users where {variant} is not null)
             select variant_id, segment, cast(sum(weight) as bigint),
                    {", ".join(f"fsum(weight * {one})" for one in _TOTALS)},
-                   {", ".join(f"fsum(weight * {one[0]} * {one[1]})" for one in _PRODUCTS)}
+                   {", ".join(f"fsum(weight * {' * '.join(one)})" for one in (*_PRODUCTS, *_THIRDS))}
             from totals group by variant_id, segment
             """
         )

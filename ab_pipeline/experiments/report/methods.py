@@ -11,7 +11,22 @@ NOTES = (
     (
         "Raw",
         "Means and shares: Welch's t-test (Biometrika 1947). Ratios of sums: the delta method (Deng, Knoblich and Lu,"
-        " KDD 2018). Relative intervals are those of the log ratio.",
+        " KDD 2018). Relative intervals are Fieller's (JRSS B 1954): they leave out zero just when the test finds something.",
+    ),
+    (
+        "Few events",
+        "Proportions and counts while the smaller variant expects few: the conditional test by mid-P, and intervals that"
+        " are melded to it (Fay, Proschan and Brittain, Biometrics 2015). No peeking until there are more.",
+    ),
+    (
+        "Skewness",
+        "Means and ratios are not decided while a few users weigh too much: the smaller variant takes 355 users times the"
+        " squared skewness of the difference (Kohavi and others, KDD 2014; Zhou and Dinh, Biostatistics 2005).",
+    ),
+    (
+        "Guardrails",
+        "A guardrail holds when mean of the treatment - (1 ± margin) x mean of the control is shown to be on the good side"
+        " of zero, and when neither variant has any.",
     ),
     (
         "Capped",
