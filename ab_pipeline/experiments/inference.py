@@ -9,8 +9,7 @@ from ab_pipeline.experiments.few_events import FewEvents
 from ab_pipeline.experiments.samples import NoNumberError, Sample
 
 ALPHA = 0.05
-_Z_ALPHA = 1.959963984540054
-_Z_POWER = 0.8416212335729143
+POWER = 0.8
 _TINY = 1e-6
 _WIDEST = 1e9
 """A relative interval up to a billionfold says nothing, and soon overflows."""
@@ -151,9 +150,11 @@ def sequence_half_width(standard_error: float, information: float) -> float:
     return standard_error * math.sqrt(spread * math.log(math.sqrt(information + 1) / ALPHA))
 
 
-def detectable_effect(standard_error: float) -> float:
-    """The effect that is found with 80 % power at 5 %, two-sided (van Belle, Statistical Rules of Thumb, chapter 2)."""
-    return (_Z_ALPHA + _Z_POWER) * standard_error
+def detectable_effect(standard_error: float, alpha: float = ALPHA, power: float = POWER) -> float:
+    """What is found with this power at alpha, two-sided (van Belle, Statistical Rules of Thumb, chapter 2)."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - alpha / 2) + ndtri(power)) * standard_error
 
 
 def _refuse_constant(comparison: Comparison) -> None:

@@ -70,6 +70,25 @@ class MetricResult:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """How far an experiment is."""
+
+    days: int
+    """Since its start, with the day of the read-out; zero or less before it."""
+    is_over: bool
+    """The last day is complete: no day is to come."""
+    days_with_users: int | None = None
+    """Since its first user; None where nobody knows the days of users."""
+    has_moved_end: bool = False
+    """Its end is not the one that was planned first."""
+
+    @property
+    def decides_by_plan(self) -> bool:
+        """The planned test decides, at the one look that was planned. Otherwise only what is always valid does."""
+        return self.is_over and not self.has_moved_end
+
+
+@dataclass(frozen=True)
 class Gate:
     """One question to the data that has to be answered before the experiment's."""
 
@@ -110,3 +129,4 @@ class Readout:
     winner: str | None = None
     """The variant to ship."""
     precision: tuple[Precision, ...] = ()
+    phase: Phase = Phase(0, is_over=True)

@@ -98,11 +98,11 @@ class Subject:
         """The sequence around the decisive comparison."""
         return self._row(Method.ALWAYS_VALID, lambda: self.best_comparison[1], self._sequence)
 
-    def is_harmless(self, *, is_over: bool) -> bool:
+    def is_harmless(self, *, by_plan: bool) -> bool:
         """Whether it is shown that the metric is not worse by as much as matters; none against none is not worse."""
         try:
             method, comparison = self.best_comparison
-            return (self._planned(method, comparison) if is_over else self._sequence(comparison)).clears_harm
+            return (self._planned(method, comparison) if by_plan else self._sequence(comparison)).clears_harm
         except NoNumberError:
             return all(moments.users and not moments.y and not moments.yy for moments in self.raw)
 
