@@ -21,7 +21,23 @@ from ab_pipeline.commands.terminal import verbose_option
     multiple=True,
     metavar="COL[:kind]",
     help="A metric: mean, count or proportion of a column, or COL/COL for a ratio of sums. A column of yes and no, or"
-    " of 0 and 1, is a proportion, another a mean. Once or more; the first one decides.",
+    " of 0 and 1, is a proportion, another a mean. Once or more: each decides, adjusted for their number.",
+)
+@click.option(
+    "--guardrail",
+    "guardrails",
+    multiple=True,
+    metavar="COL[:kind][:margin]",
+    help="A metric that has to be shown not to get worse by its margin, such as crashes:proportion:0.02; the margin is"
+    " --minimum-effect without.",
+)
+@click.option("--secondary", multiple=True, metavar="COL[:kind]", help="A metric that is read out and decides nothing.")
+@click.option(
+    "--missing",
+    type=click.Choice(["zero", "drop"]),
+    default="zero",
+    show_default=True,
+    help="What an empty cell of a metric means: the user did nothing, or nobody measured it.",
 )
 @click.option(
     "--control", metavar="NAME", help="The variant to compare with; guessed by its name or size, and told, without."
@@ -96,10 +112,15 @@ def analyze(
 ) -> None:
     """Read out FILE, which has one row per user: CSV, Excel or Parquet. Its last day is taken to be the planned end.
 
-    An empty cell of a metric counts as 0: a user without events did nothing. Rows without a variant are left out.
+    An empty cell of a metric counts as 0, unless --missing drop: a user without events did nothing. Rows without a
+    variant are left out.
     """
     if wide is None and (variant is None or not metrics):
         raise click.UsageError("say with --variant which column names the variants, and with --metric what to compare")
+    if wide is not None and (options["guardrails"] or options["secondary"]):
+        raise click.UsageError(
+            "with --wide the columns are variants of one metric: leave --guardrail and --secondary out"
+        )
     if wide is not None and (variant, counts) != (None, None):
         raise click.UsageError("with --wide the columns are the variants: leave --variant and --counts out")
     # tea-tasting and scipy take a second to import, which no other command needs

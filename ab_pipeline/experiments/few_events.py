@@ -194,7 +194,7 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _root(chance: Callable[[float], float], share: float, low: float, high: float) -> float:
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     def beyond(place: float) -> float:
         return chance(place) - share
@@ -203,4 +203,4 @@ def _root(chance: Callable[[float], float], share: float, low: float, high: floa
         return low
     if beyond(high) <= 0:
         return high
-    return float(brentq(beyond, low, high, xtol=1e-7 * (high - low), rtol=1e-8))  # type: ignore[arg-type]
+    return float(root_scalar(beyond, bracket=(low, high), xtol=1e-7 * (high - low), rtol=1e-8).root)
