@@ -224,6 +224,34 @@ def test_what_nobody_measured_can_be_left_out(tmp_path: Path) -> None:
     assert "% of control, " in told
 
 
+def test_a_file_of_users_as_they_were_plans_an_experiment(file: Path, users: dict[str, np.ndarray]) -> None:
+    options = ("--plan", "--metric", "revenue", "--guardrail", "clicks/views:0.1", "--users-per-day", "500")
+    code, output, errors = run(file, *options, "--covariate", "before", "--json")
+    assert code == 0, errors
+    plan = json.loads(output)
+    assert [(one["metric_id"], one["role"], one["method"]) for one in plan["metrics"]] == [
+        ("revenue", "primary", "cuped"),
+        ("clicks/views", "guardrail", "cuped"),
+    ]
+    assert plan["metrics"][0]["mean"] == pytest.approx(users["revenue"].mean())
+    assert plan["metrics"][0]["correlation"] == pytest.approx(
+        np.corrcoef(users["revenue"], users["before"])[0, 1], abs=1e-6
+    )
+    assert (plan["days"] % 7, plan["users"]) == (0, max(one["users"] for one in plan["metrics"]))
+    code, output, _ = run(file, *options, "--treatments", "2", "--sequential")
+    assert code == 0
+    assert "users in all variants" in output
+    assert "One more costs: a primary metric " in output
+
+
+def test_a_plan_says_what_it_needs(file: Path) -> None:
+    assert "--plan takes --metric and --users-per-day" in run(file, "--plan", "--metric", "revenue")[2]
+    assert "are of a plan: say --plan too" in run(file, "--variant", "v", "--metric", "x", "--treatments", "2")[2]
+    options = ("--plan", "--metric", "revenue", "--users-per-day", "5")
+    code, _, errors = run(file, *options, "--weight", "off=1")
+    assert (code, "the control first" in errors) == (1, True)
+
+
 def test_a_segments_groups_are_compared_and_whether_they_differ(file: Path, users: dict[str, np.ndarray]) -> None:
     options = ("--metric", "revenue", "--segment", "plan", "--segment", "bought")
     document = answer(file, *options)
