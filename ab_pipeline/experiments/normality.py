@@ -7,6 +7,9 @@ from ab_pipeline.experiments.samples import NoNumberError, Sample
 USERS_PER_SQUARED_SKEWNESS = 355
 """Keeps each tail of 2.5 % within half a point (Boos and Hughes-Oliver 2000; rule 7 of Kohavi and others, KDD 2014)."""
 
+DENOMINATORS_PART = 0.1
+"""Of the rule for the denominator of a ratio: log-normal ones are told by it from Pareto ones (the calibration)."""
+
 
 def users_for(squared_skewness: float, users: tuple[int, int], *, is_ratio: bool = False) -> float:
     """How many the smaller variant needs.
@@ -30,17 +33,32 @@ def skewness(control: Sample, treatment: Sample) -> float | None:
     return third / variance**1.5 if variance > 0 and variance**1.5 > 0 else 0.0
 
 
-def refuse_skewed(control: Sample, treatment: Sample, *, is_ratio: bool) -> None:
+def refuse_skewed(control: Sample, treatment: Sample) -> None:
     """Refuse what a few users with very much decide.
 
     Raises:
         NoNumberError: the smaller variant has fewer users than its skewness takes.
     """
+    _refuse(control, treatment, 1.0, is_ratio=False)
+
+
+def refuse_skewed_ratio(linear_form: tuple[Sample, Sample], denominator: tuple[Sample, Sample] | None) -> None:
+    """The same of a ratio, whose linear form may look even by chance while its denominator is a few users'.
+
+    Raises:
+        NoNumberError: as above.
+    """
+    _refuse(*linear_form, 1.0, is_ratio=True)
+    if denominator:
+        _refuse(*denominator, DENOMINATORS_PART, is_ratio=True)
+
+
+def _refuse(control: Sample, treatment: Sample, part: float, *, is_ratio: bool) -> None:
     found = skewness(control, treatment)
     if found is None:
         return
     users = control.users, treatment.users
-    needed = users_for(found**2, users, is_ratio=is_ratio)
+    needed = part * users_for(found**2, users, is_ratio=is_ratio)
     if min(users) < needed:
         raise NoNumberError(
             f"a few users weigh too much: with a skewness of {found:.3g} the smaller variant takes"

@@ -55,6 +55,12 @@ def raw_samples(control: Moments, treatment: Moments, *, is_ratio: bool) -> tupl
     )  # type: ignore[return-value]
 
 
+def denominator_samples(control: Moments, treatment: Moments) -> tuple[Sample, Sample]:
+    """The denominators of a ratio, as if they were the metric."""
+    plain = [replace(one, y=one.d, yy=one.dd, yd=one.dd, yx=one.dx, yyy=one.ddd) for one in (control, treatment)]
+    return raw_samples(plain[0], plain[1], is_ratio=False)
+
+
 def adjusted_samples(control: Moments, treatment: Moments, *, is_ratio: bool) -> tuple[Sample, Sample]:
     """The two variants as they would be had their users been alike in the pre-period (CUPED).
 

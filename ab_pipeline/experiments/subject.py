@@ -11,9 +11,9 @@ from ab_pipeline.experiments.declaration import Direction, Metric, MetricKind, M
 from ab_pipeline.experiments.few_events import FewEvents, few_events
 from ab_pipeline.experiments.inference import Comparison, Inference, always_valid, few_events_test, planned_test
 from ab_pipeline.experiments.moments import Moments
-from ab_pipeline.experiments.normality import refuse_skewed, users_for
+from ab_pipeline.experiments.normality import refuse_skewed, refuse_skewed_ratio, users_for
 from ab_pipeline.experiments.result import Method, MetricResult
-from ab_pipeline.experiments.samples import NoNumberError, adjusted_samples, raw_samples
+from ab_pipeline.experiments.samples import NoNumberError, adjusted_samples, denominator_samples, raw_samples
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,11 @@ class Subject:
         return self.metric.kind in (MetricKind.MEAN, MetricKind.RATIO)
 
     def _refuse_skewed(self, comparison: Comparison) -> None:
-        if self._follows_skewness:
-            refuse_skewed(comparison.control, comparison.treatment, is_ratio=self._is_ratio)
+        samples = comparison.control, comparison.treatment
+        if self._is_ratio:
+            refuse_skewed_ratio(samples, denominator_samples(*self.raw))
+        elif self._follows_skewness:
+            refuse_skewed(*samples)
 
     def _row(
         self, method: Method, compare: Callable[[], Comparison], infer: Callable[[Comparison], Inference]
