@@ -11,7 +11,7 @@ from ab_pipeline.experiments.crossing import Crossing
 from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricRole
 from ab_pipeline.experiments.evidence import AssignedUsers
 from ab_pipeline.experiments.moments import ALL_USERS
-from ab_pipeline.experiments.result import Gate, MetricResult, Phase, Precision, Verdict
+from ab_pipeline.experiments.result import Belief, Gate, MetricResult, Phase, Precision, Verdict
 from ab_pipeline.experiments.verdict import (
     Finding,
     experiment_verdict,
@@ -54,6 +54,7 @@ class Judgement:
     treatments: tuple[JudgedTreatment, ...]
     precision: tuple[Precision, ...]
     secondary: tuple[Metric, ...] = ()
+    beliefs: tuple[Belief, ...] = ()
     unknown_skewness: tuple[str, ...] = ()
     """Metrics and treatments of whose sums nobody can tell whether a few users weigh too much."""
 

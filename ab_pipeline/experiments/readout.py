@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from ab_pipeline.experiments.belief import belief_of
 from ab_pipeline.experiments.course import NOTHING_KNOWN, Course
 from ab_pipeline.experiments.crossing import crossings_of
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricRole
@@ -69,6 +70,12 @@ def read_out(
         ),
         tuple(metric for metric in metrics if metric.role == MetricRole.SECONDARY),
         tuple(
+            belief
+            for subject in subjects
+            if subject.segment == ALL_USERS and subject.metric.role == MetricRole.PRIMARY
+            if (belief := belief_of(subject))
+        ),
+        tuple(
             f"{subject.metric.metric_id} of {subject.variant_id}"
             for subject in subjects
             if subject.segment == ALL_USERS and subject.metric.role != MetricRole.SECONDARY
@@ -85,6 +92,7 @@ def read_out(
         judgement.winner,
         judgement.precision,
         phase,
+        judgement.beliefs,
     )
 
 

@@ -35,6 +35,7 @@ def reasons(judgement: Judgement, results: Sequence[MetricResult]) -> Iterator[s
         yield "It is an A/A experiment: there is nothing to ship."
     for treatment in sorted(judgement.treatments, key=lambda one: one.verdict != verdict):
         yield from map(_metric, treatment.metrics)
+    yield from _early(judgement)
     yield from _contradictions(judgement, results)
     yield from _when(judgement)
     yield from _gates(judgement.gates, Status.WARN)
@@ -92,6 +93,19 @@ def _metric(judged: JudgedMetric) -> str:
     elif _is_negligible(judged):
         more = f", and if there is one it is below the {matters} that matter"
     return f"{subject}: {effect_text(row)}, {_WORDS[metric.role, finding]}{more}."
+
+
+def _early(judgement: Judgement) -> Iterator[str]:
+    """Who stops at the first look that finds it has stopped at a lucky one."""
+    if judgement.verdict != Verdict.SHIP or judgement.phase.decides_by_plan:
+        return
+    for belief in judgement.beliefs:
+        if belief.variant_id == judgement.winner:
+            yield (
+                f"{belief.metric_id} of {belief.variant_id}: an effect that is found early is overstated."
+                f" Shrunk towards none it is about {100 * belief.shrunk_effect:+.1f} %."
+            )
+            return
 
 
 def _contradictions(judgement: Judgement, results: Sequence[MetricResult]) -> Iterator[str]:

@@ -108,11 +108,25 @@ class Precision:
     minimum_effect: float
     """Relative, as planned."""
     detectable_effect: float | None
-    """Relative: what would be found now with 80 % power."""
+    """Relative: what would be found now, so that the whole verdict has 80 % power."""
     users_needed: int | None
     """In control and treatment together, for the planned effect."""
     days_needed: int | None
     """At the rate of the last week; 0 when there are enough. None when nobody arrives, or the days are not known."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What to think of a primary metric if effects are usually about as large as the smallest that matters."""
+
+    metric_id: str
+    variant_id: str
+    shrunk_effect: float
+    """Relative."""
+    chance_to_win: float
+    """That the treatment is better than the control."""
+    expected_loss: float
+    """Relative: what shipping costs where it is worse, times the chance of it."""
 
 
 @dataclass(frozen=True)
@@ -130,3 +144,4 @@ class Readout:
     """The variant to ship."""
     precision: tuple[Precision, ...] = ()
     phase: Phase = Phase(0, is_over=True)
+    beliefs: tuple[Belief, ...] = ()

@@ -102,6 +102,12 @@ def test_a_later_look_that_finds_the_opposite_and_the_planned_test_are_believed(
     assert look(0.01, END, course=course).verdict == Verdict.DO_NOT_SHIP
 
 
+def test_an_early_ship_tells_a_shrunk_effect_and_the_planned_test_none() -> None:
+    [told] = [reason for reason in look(0.09, day(12)).reasons if "found early" in reason]
+    assert told == "revenue of on: an effect that is found early is overstated. Shrunk towards none it is about +7.8 %."
+    assert not any("found early" in reason for reason in look(0.09, END).reasons)
+
+
 def test_the_first_crossing_counts_and_its_sign_goes_by_the_direction() -> None:
     looks = tuple(look_of(look(lift, day(n))) for lift, n in ((0.01, 10), (0.09, 11), (0.1, 12)))
     found = crossings_of(Course(looks=looks), [REVENUE], START)
