@@ -93,7 +93,6 @@ CELLS = tuple(
     for population, ratio, users in product(POPULATIONS, SHARES, SMALLER)
     if (ratio + 1) * users <= MOST_USERS
 )
-SHORT = tuple(cell for cell in CELLS if cell.users in (100, 1_000) and cell.ratio in (1, 99))
 
 
 @dataclass(frozen=True)
