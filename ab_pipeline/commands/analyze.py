@@ -136,7 +136,7 @@ def analyze(
         )
     if not is_plan and (users_per_day is not None or treatments > 1 or sequential):
         raise click.UsageError("--users-per-day, --treatments and --sequential are of a plan: say --plan too")
-    if wide is None and not is_plan and (variant is None or not metrics):
+    if wide is None and not is_plan and (variant is None or not (metrics or options["guardrails"])):
         raise click.UsageError("say with --variant which column names the variants, and with --metric what to compare")
     if wide is not None and (options["guardrails"] or options["secondary"]):
         raise click.UsageError(

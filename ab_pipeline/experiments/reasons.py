@@ -71,8 +71,10 @@ def _nothing_to_compare(judgement: Judgement) -> Iterator[str]:
         yield "No variant is declared as the control, so there is nothing to compare with."
     elif not experiment.treatments:
         yield "There is only one variant, so there is nothing to compare."
+    elif not judgement.treatments[0].metrics:
+        yield "No primary metric and no guardrail is declared, so nothing decides."
     elif not any(one.metric.role == MetricRole.PRIMARY for one in judgement.treatments[0].metrics):
-        yield "No primary metric is declared, so nothing decides."
+        yield "There are guardrails alone: what is asked is whether it is not worse."
 
 
 def _metric(judged: JudgedMetric) -> str:

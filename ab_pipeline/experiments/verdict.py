@@ -62,17 +62,18 @@ def guardrail_finding(metric: Metric, row: MetricResult, *, is_harmless: bool) -
 
 
 def treatment_verdict(primary: Iterable[Finding], guardrails: Iterable[Finding], phase: Phase) -> Verdict:
-    """Of one treatment, when every gate is passed."""
+    """Of one treatment, when every gate is passed. Guardrails alone ask whether it is not worse: holding is winning."""
     primary, guardrails = set(primary), set(guardrails)
     if Finding.WORSE in primary | guardrails:
         return Verdict.DO_NOT_SHIP
-    is_won = Finding.BETTER in primary and guardrails <= {Finding.SAFE}
+    is_better = Finding.BETTER in primary or (not primary and bool(guardrails))
+    is_won = is_better and guardrails <= {Finding.SAFE}
     if is_won and has_seen_a_week(phase):
         return Verdict.SHIP
     if not phase.is_over:
         return Verdict.KEEP_RUNNING
     is_unknown = (
-        is_won or primary <= {Finding.NO_NUMBER} or (Finding.BETTER in primary and Finding.NO_NUMBER in guardrails)
+        is_won or (not is_better and primary <= {Finding.NO_NUMBER}) or (is_better and Finding.NO_NUMBER in guardrails)
     )
     return Verdict.DO_NOT_DECIDE if is_unknown else Verdict.DO_NOT_SHIP
 

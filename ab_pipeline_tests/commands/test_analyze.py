@@ -204,6 +204,12 @@ def test_a_guardrail_has_a_kind_and_a_margin(file: Path, guardrail: str, said: s
     assert (document["verdict"] == "ship") == ("the guardrail holds" in document["reasons"][1])
 
 
+def test_guardrails_alone_ask_whether_it_is_not_worse(file: Path) -> None:
+    document = answer(file, "--guardrail", "clicks/views:0.1")
+    assert document["verdict"] == "ship"
+    assert document["reasons"][0] == "There are guardrails alone: what is asked is whether it is not worse."
+
+
 def test_what_nobody_measured_can_be_left_out(tmp_path: Path) -> None:
     """With every empty rating as 0 it was +1.6 %, and is -9.5 %: the treatment had more people rate."""
     rng = np.random.default_rng(1)

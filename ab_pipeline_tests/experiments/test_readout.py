@@ -272,10 +272,18 @@ def test_what_cannot_be_computed_is_not_decided_and_says_why(
     contract(readout)
 
 
-def test_without_a_primary_metric_nothing_decides() -> None:
-    readout = read_out(experiment(), (PAGES,), cells(spending(0.2), "pages"), EVEN, END)
+def test_guardrails_alone_ask_whether_it_is_not_worse() -> None:
+    readout = read_out(experiment(), (PAGES,), cells(spending(0.0), "pages"), EVEN, END)
+    assert (readout.verdict, readout.winner) == (Verdict.SHIP, "on")
+    assert readout.reasons[0] == "There are guardrails alone: what is asked is whether it is not worse."
+    assert read_out(experiment(), (PAGES,), cells(spending(-0.04), "pages"), EVEN, END).verdict == Verdict.DO_NOT_SHIP
+
+
+def test_with_neither_a_primary_metric_nor_a_guardrail_nothing_decides() -> None:
+    secondary = metric("pages", role=MetricRole.SECONDARY)
+    readout = read_out(experiment(), (secondary,), cells(spending(0.2), "pages"), EVEN, END)
     assert readout.verdict == Verdict.DO_NOT_DECIDE
-    assert readout.reasons[0] == "No primary metric is declared, so nothing decides."
+    assert readout.reasons[0] == "No primary metric and no guardrail is declared, so nothing decides."
 
 
 def test_a_segment_that_is_empty_on_one_side_says_so_and_the_rest_stands() -> None:

@@ -49,7 +49,11 @@ FIRST_WEEK, RUNNING, OVER = Phase(6, is_over=False), Phase(7, is_over=False), Ph
         ([NONE], [UNSURE], RUN, RUN, NO),
         ([NONE, NO_NUMBER], [], RUN, RUN, NO),
         ([NO_NUMBER], [SAFE], RUN, RUN, REFUSE),
-        ([], [SAFE], RUN, RUN, REFUSE),
+        ([], [SAFE, SAFE], RUN, SHIP, SHIP),
+        ([], [SAFE, UNSURE], RUN, RUN, NO),
+        ([], [SAFE, NO_NUMBER], RUN, RUN, REFUSE),
+        ([], [SAFE, WORSE], NO, NO, NO),
+        ([], [], RUN, RUN, REFUSE),
     ],
 )
 def test_one_treatment(

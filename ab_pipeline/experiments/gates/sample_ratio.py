@@ -106,7 +106,7 @@ def sequential_p_value(variants: Sequence[Variant], users: Mapping[str, int]) ->
     One over the Bayes factor of shares from Dirichlet priors around the expected ones against the expected ones
     (Lindon and Malek, arXiv 2011.03567, section 3); the mean over three concentrations has the same promise.
     """
-    from scipy.special import gammaln, logsumexp
+    from scipy.special import gammaln
 
     total = sum(users.get(variant.variant_id, 0) for variant in variants)
     if len(variants) < 2 or not total:
@@ -118,7 +118,9 @@ def sequential_p_value(variants: Sequence[Variant], users: Mapping[str, int]) ->
         + sum(float(gammaln(c * share + n) - gammaln(c * share)) - n * math.log(share) for n, share in parts)
         for c in _CONCENTRATIONS
     ]
-    return min(1.0, math.exp(min(0.0, math.log(len(logs)) - float(logsumexp(logs)))))
+    largest = max(logs)
+    mean = sum(math.exp(one - largest) for one in logs) / len(logs)
+    return math.exp(min(0.0, -largest - math.log(mean)))
 
 
 def _p_value_and_alpha(
