@@ -188,7 +188,7 @@ def door(folder: Path, runs: int) -> None:
 
 
 def calibration(_folder: Path, _runs: int) -> None:
-    """The read-out's promises on 2,000 simulated experiments of each kind."""
+    """The read-out's promises on 10,000 draws of each cell, and 2,000 experiments of each kind."""
     calibrate()
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from ab_pipeline.experiments.inference import ALPHA, Comparison, Inference, always_valid, planned_test
 from ab_pipeline.experiments.moments import Moments
 from ab_pipeline.experiments.samples import adjusted_samples, raw_samples
+from benchmarks.calibration_cells import print_cells
+from benchmarks.calibration_verdicts import print_verdicts
 from benchmarks.measure import seconds_of
 
 EXPERIMENTS, USERS, DAYS = 2_000, 4_000, 60
@@ -34,6 +36,8 @@ def calibrate() -> None:
         # the truth of a capped mean is that of the cap, which is drawn anew each time
         if kind != "winsorized":
             _print(f"coverage, {kind}, relative", relative, "95 % +- 1")
+    print_cells()
+    print_verdicts()
     looks = _ever_significant(seed=3)
     for planned, share in looks.items():
         goal = "for comparison" if planned is None else "at most 5 %"

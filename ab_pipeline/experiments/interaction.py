@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ab_pipeline.experiments.inference import Comparison
@@ -11,14 +12,23 @@ from ab_pipeline.experiments.samples import NoNumberError
 def interaction_p_value(comparisons: Sequence[Comparison]) -> float:
     """Cochran's Q (Biometrics 1954): the effects around their precision-weighted mean, chi-square with one degree less.
 
+    On the scale that is shown: of log ratios, where at least two segments have a relative effect, else of differences.
+    +10 % is the same in a cheap and in a dear segment.
+
     Raises:
         NoNumberError: fewer than two segments have an effect.
     """
     from scipy.special import chdtrc
 
-    if len(comparisons) < 2:
+    ratios = [
+        (math.log(one.treatment.mean / one.control.mean), variance)
+        for one in comparisons
+        if (variance := one.log_error_variance())
+    ]
+    effects = ratios if len(ratios) > 1 else [(one.effect, one.error_variance) for one in comparisons]
+    if len(effects) < 2:
         raise NoNumberError("fewer than two segments have an effect to compare")
-    weights = [1 / comparison.error_variance for comparison in comparisons]
-    mean = sum(w * c.effect for w, c in zip(weights, comparisons, strict=True)) / sum(weights)
-    q = sum(w * (c.effect - mean) ** 2 for w, c in zip(weights, comparisons, strict=True))
-    return float(chdtrc(len(comparisons) - 1, q))
+    weights = [1 / variance for _, variance in effects]
+    mean = sum(w * effect for w, (effect, _) in zip(weights, effects, strict=True)) / sum(weights)
+    q = sum(w * (effect - mean) ** 2 for w, (effect, _) in zip(weights, effects, strict=True))
+    return float(chdtrc(len(effects) - 1, q))

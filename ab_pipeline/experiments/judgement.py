@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ab_pipeline.experiments.course import NOTHING_KNOWN, Course
+from ab_pipeline.experiments.crossing import Crossing
 from ab_pipeline.experiments.declaration import Direction, Experiment, Metric, MetricRole
-from ab_pipeline.experiments.result import Gate, MetricResult, Precision, Verdict
+from ab_pipeline.experiments.evidence import AssignedUsers
+from ab_pipeline.experiments.moments import ALL_USERS
+from ab_pipeline.experiments.result import Belief, Gate, MetricResult, Phase, Precision, Verdict
 from ab_pipeline.experiments.verdict import (
     Finding,
-    Phase,
     experiment_verdict,
     guardrail_finding,
     primary_finding,
@@ -28,6 +31,8 @@ class JudgedMetric:
     metric: Metric
     row: MetricResult
     finding: Finding
+    crossing: Crossing | None = None
+    """What it was found by, where that was an earlier look."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,10 @@ class Judgement:
     gates: tuple[Gate, ...]
     treatments: tuple[JudgedTreatment, ...]
     precision: tuple[Precision, ...]
+    secondary: tuple[Metric, ...] = ()
+    beliefs: tuple[Belief, ...] = ()
+    unknown_skewness: tuple[str, ...] = ()
+    """Metrics and treatments of whose sums nobody can tell whether a few users weigh too much."""
 
     @property
     def verdict(self) -> Verdict:
@@ -63,28 +72,50 @@ class Judgement:
         return best.variant_id
 
 
-def phase_of(experiment: Experiment, as_of: dt.date) -> Phase:
+def phase_of(
+    experiment: Experiment, as_of: dt.date, course: Course = NOTHING_KNOWN, assigned: Iterable[AssignedUsers] = ()
+) -> Phase:
     """How far the experiment is after a day. One that nobody declared has no planned end, whatever its newest day."""
-    is_over = as_of >= experiment.end_date and not experiment.is_inferred
-    return Phase((as_of - experiment.start_date).days + 1, is_over)
+    is_complete = course.complete_through is None or experiment.end_date <= course.complete_through
+    is_over = as_of >= experiment.end_date and is_complete and not experiment.is_inferred
+    users = [row for row in assigned if row.segment == ALL_USERS and row.users]
+    first = min((row.assigned_on for row in users if row.assigned_on), default=None)
+    seen = (as_of - max(first, experiment.start_date)).days + 1 if first else None
+    moved = course.first_planned_end not in (None, experiment.end_date)
+    return Phase((as_of - experiment.start_date).days + 1, is_over, seen, moved)
 
 
 def judge_treatment(
-    variant_id: str, metrics: Iterable[Metric], deciding: DecidingRows, phase: Phase
+    variant_id: str,
+    metrics: Iterable[Metric],
+    deciding: DecidingRows,
+    *,
+    harmless: Collection[tuple[str, str]],
+    crossings: Mapping[tuple[str, str], Crossing],
+    phase: Phase,
 ) -> JudgedTreatment:
-    """By its primary metrics and guardrails; secondary metrics decide nothing."""
+    """By its primary metrics and guardrails; secondary metrics decide nothing.
+
+    Guardrails that are shown to be harmless, and what was found at an earlier look, are given by metric and treatment.
+    """
     judged = [
-        JudgedMetric(metric, row, _finding(metric, row))
+        _judged(metric, row, crossings.get(key), is_harmless=key in harmless)
         for metric in sorted(metrics, key=lambda metric: metric.role != MetricRole.PRIMARY)
         if metric.role != MetricRole.SECONDARY
-        for row in [deciding[metric.metric_id, variant_id]]
+        for key in [(metric.metric_id, variant_id)]
+        for row in [deciding[key]]
     ]
     verdict = treatment_verdict(_findings(judged, MetricRole.PRIMARY), _findings(judged, MetricRole.GUARDRAIL), phase)
     return JudgedTreatment(variant_id, verdict, tuple(judged))
 
 
-def _finding(metric: Metric, row: MetricResult) -> Finding:
-    return (guardrail_finding if metric.role == MetricRole.GUARDRAIL else primary_finding)(metric, row)
+def _judged(metric: Metric, row: MetricResult, crossing: Crossing | None, *, is_harmless: bool) -> JudgedMetric:
+    if metric.role == MetricRole.GUARDRAIL:
+        return JudgedMetric(metric, row, guardrail_finding(metric, row, is_harmless=is_harmless))
+    finding = primary_finding(metric, row)
+    if crossing and finding in (Finding.NO_DIFFERENCE, Finding.NO_NUMBER):
+        return JudgedMetric(metric, row, Finding.BETTER if crossing.is_better else Finding.WORSE, crossing)
+    return JudgedMetric(metric, row, finding)
 
 
 def _findings(judged: Sequence[JudgedMetric], role: MetricRole) -> list[Finding]:

@@ -32,6 +32,14 @@ class Moments:
     dx: float
     dz: float
     xz: float
+    yyy: float | None = None
+    """The sums of third powers, for the skewness; None where they are not kept."""
+    yyd: float | None = None
+    ydd: float | None = None
+    ddd: float | None = None
+    yyx: float | None = None
+    yxx: float | None = None
+    xxx: float | None = None
 
 
 @dataclass(frozen=True)

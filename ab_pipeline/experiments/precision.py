@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from ab_pipeline.experiments.declaration import Experiment, Metric, MetricRole
 from ab_pipeline.experiments.evidence import AssignedUsers
-from ab_pipeline.experiments.inference import detectable_effect
+from ab_pipeline.experiments.inference import ALPHA, POWER, detectable_effect
 from ab_pipeline.experiments.moments import ALL_USERS
 from ab_pipeline.experiments.result import Precision
 from ab_pipeline.experiments.samples import NoNumberError
@@ -16,7 +18,35 @@ from ab_pipeline.experiments.subject import Subject
 _RATE_DAYS = 7
 
 
-def precision_of(subject: Subject, assigned: Iterable[AssignedUsers], as_of: dt.date) -> Precision:
+@dataclass(frozen=True)
+class Family:
+    """How many tests the verdict is made of."""
+
+    comparisons: int
+    """Primary metrics times treatments: each has its share of alpha, as the first step of Holm's gives it."""
+    guardrails: int
+    """All of them have to hold beside the win: each has its share of beta."""
+
+    def alpha(self, role: MetricRole) -> float:
+        """Of a test, two-sided. Guardrails are not adjusted, since all have to hold."""
+        return ALPHA if role == MetricRole.GUARDRAIL else ALPHA / max(self.comparisons, 1)
+
+    @property
+    def power(self) -> float:
+        """Of each test, so that a win and every guardrail are found together with 80 %.
+
+        Schultzberg, Ankargren and Frånberg, arXiv 2402.11609.
+        """
+        return 1 - (1 - POWER) / (1 + self.guardrails)
+
+
+def family_of(experiment: Experiment, metrics: Iterable[Metric]) -> Family:
+    """Of an experiment's verdict."""
+    roles = [metric.role for metric in metrics]
+    return Family(roles.count(MetricRole.PRIMARY) * len(experiment.treatments), roles.count(MetricRole.GUARDRAIL))
+
+
+def precision_of(subject: Subject, assigned: Iterable[AssignedUsers], as_of: dt.date, family: Family) -> Precision:
     """Of a metric and treatment, all users.
 
     The variance of the mean falls as users come, so the users needed are those there are, times the square of what is
@@ -29,7 +59,8 @@ def precision_of(subject: Subject, assigned: Iterable[AssignedUsers], as_of: dt.
         return Precision(*ids, None, None, None)
     if comparison.control.mean <= 0:
         return Precision(*ids, None, None, None)
-    detectable = detectable_effect(comparison.standard_error) / comparison.control.mean
+    found = detectable_effect(comparison.standard_error, family.alpha(subject.metric.role), family.power)
+    detectable = found / comparison.control.mean
     users = comparison.control.users + comparison.treatment.users
     needed = math.ceil(users * (detectable / subject.metric.minimum_effect) ** 2)
     per_day = _users_per_day(assigned, {subject.control_id, subject.variant_id}, as_of)

@@ -70,6 +70,25 @@ class MetricResult:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """How far an experiment is."""
+
+    days: int
+    """Since its start, with the day of the read-out; zero or less before it."""
+    is_over: bool
+    """The last day is complete: no day is to come."""
+    days_with_users: int | None = None
+    """Since its first user; None where nobody knows the days of users."""
+    has_moved_end: bool = False
+    """Its end is not the one that was planned first."""
+
+    @property
+    def decides_by_plan(self) -> bool:
+        """The planned test decides, at the one look that was planned. Otherwise only what is always valid does."""
+        return self.is_over and not self.has_moved_end
+
+
+@dataclass(frozen=True)
 class Gate:
     """One question to the data that has to be answered before the experiment's."""
 
@@ -89,11 +108,25 @@ class Precision:
     minimum_effect: float
     """Relative, as planned."""
     detectable_effect: float | None
-    """Relative: what would be found now with 80 % power."""
+    """Relative: what would be found now, so that the whole verdict has 80 % power."""
     users_needed: int | None
     """In control and treatment together, for the planned effect."""
     days_needed: int | None
     """At the rate of the last week; 0 when there are enough. None when nobody arrives, or the days are not known."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What to think of a primary metric if effects are usually about as large as the smallest that matters."""
+
+    metric_id: str
+    variant_id: str
+    shrunk_effect: float
+    """Relative."""
+    chance_to_win: float
+    """That the treatment is better than the control."""
+    expected_loss: float
+    """Relative: what shipping costs where it is worse, times the chance of it."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +143,5 @@ class Readout:
     winner: str | None = None
     """The variant to ship."""
     precision: tuple[Precision, ...] = ()
+    phase: Phase = Phase(0, is_over=True)
+    beliefs: tuple[Belief, ...] = ()

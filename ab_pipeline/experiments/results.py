@@ -19,7 +19,7 @@ from ab_pipeline.experiments.words import METHODS
 _NO_USERS = Moments(0, *[0.0] * 14)
 
 
-def metric_results(subjects: Iterable[Subject]) -> list[MetricResult]:
+def metric_results(subjects: Iterable[Subject], *, is_aa: bool = False) -> list[MetricResult]:
     """Every method for all users; in a segment the decisive one; for each dimension of segments an interaction."""
     rows: list[MetricResult] = []
     roles: dict[str, MetricRole] = {}
@@ -32,7 +32,7 @@ def metric_results(subjects: Iterable[Subject]) -> list[MetricResult]:
             rows += [*map(everybody.row, everybody.methods), everybody.always_valid_row()]
         else:
             rows += [*(subject.best_row() for subject in members), _interaction(name, members)]
-    return _adjusted(rows, roles)
+    return _adjusted(rows, roles, is_aa=is_aa)
 
 
 def subjects_of(experiment: Experiment, metrics: Sequence[Metric], cells: Iterable[Cell]) -> Iterator[Subject]:
@@ -112,16 +112,17 @@ def _interaction(name: str, members: Sequence[Subject]) -> MetricResult:
         return replace(row, reason=str(error))
 
 
-def _adjusted(rows: list[MetricResult], roles: Mapping[str, MetricRole]) -> list[MetricResult]:
+def _adjusted(rows: list[MetricResult], roles: Mapping[str, MetricRole], *, is_aa: bool) -> list[MetricResult]:
     """Holm for all users and the primary metrics, Benjamini and Hochberg in every other family.
 
+    In an A/A experiment every metric is a chance of a false find, so all of them are the primary family.
     The rows that decide are one family, by whatever method: a ratio and a capped mean are two chances of a false find.
     """
     deciding = decisive(rows)
     families: dict[tuple[str, bool], list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         of_everybody = row.segment == ALL_USERS
-        is_primary = of_everybody and roles[row.metric_id] == MetricRole.PRIMARY
+        is_primary = of_everybody and (is_aa or roles[row.metric_id] == MetricRole.PRIMARY)
         if not of_everybody:
             family = "interactions" if row.method == Method.INTERACTION else "segments"
         elif deciding.get((row.metric_id, row.variant_id)) is row:

@@ -6,7 +6,7 @@ for the covariance that CUPED needs (Deng, Xu, Kohavi and Walker, WSDM 2013).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ab_pipeline.experiments.moments import Moments
@@ -32,6 +32,8 @@ class Sample:
     users: int
     mean: float
     variance: float
+    third: float | None = None
+    """The third central moment of a user; None where sums of third powers are not kept."""
 
     @property
     def error_variance(self) -> float:
@@ -47,7 +49,16 @@ def raw_samples(control: Moments, treatment: Moments, *, is_ratio: bool) -> tupl
     """
     a, b = _aggregates(control, treatment, is_ratio=is_ratio)
     denominator = "d" if is_ratio else None
-    return _raw(a, denominator), _raw(b, denominator)
+    return tuple(
+        replace(_raw(one, denominator), third=_third(moments, denominator is not None, 0.0))
+        for one, moments in ((a, control), (b, treatment))
+    )  # type: ignore[return-value]
+
+
+def denominator_samples(control: Moments, treatment: Moments) -> tuple[Sample, Sample]:
+    """The denominators of a ratio, as if they were the metric."""
+    plain = [replace(one, y=one.d, yy=one.dd, yd=one.dd, yx=one.dx, yyy=one.ddd) for one in (control, treatment)]
+    return raw_samples(plain[0], plain[1], is_ratio=False)
 
 
 def adjusted_samples(control: Moments, treatment: Moments, *, is_ratio: bool) -> tuple[Sample, Sample]:
@@ -67,18 +78,39 @@ def adjusted_samples(control: Moments, treatment: Moments, *, is_ratio: bool) ->
     slope = both.ratio_cov(*y, *x) / spread
     centre = _ratio(both, *x)
     samples = []
-    for one in (a, b):
+    for one, moments in ((a, control), (b, treatment)):
         if is_ratio and not one.mean("z"):
             raise NoNumberError("no user of a variant has a denominator in the pre-period")
         mean = _ratio(one, *y) - slope * (_ratio(one, *x) - centre)
         variance = one.ratio_var(*y) - 2 * slope * one.ratio_cov(*y, *x) + slope**2 * one.ratio_var(*x)
-        samples.append(Sample(one.count(), mean, _no_rounding(variance, one.ratio_var(*y))))
+        # of a ratio that of its raw totals: what the pre-period takes away of it would need thirteen sums more
+        third = _third(moments, is_ratio, 0.0 if is_ratio else slope)
+        samples.append(Sample(one.count(), mean, _no_rounding(variance, one.ratio_var(*y)), third))
     return samples[0], samples[1]
 
 
 def _raw(one: Aggregates, denominator: str | None) -> Sample:
     mean = _ratio(one, "y", denominator)
     return Sample(one.count(), mean, _no_rounding(one.ratio_var("y", denominator), mean**2))
+
+
+def _third(moments: Moments, is_ratio: bool, slope: float) -> float | None:
+    """Of y - slope x, or of a ratio's linear form (y - R d) / mean(d)."""
+    m, n = moments, int(moments.users)
+    by, scale = (float(m.y) / float(m.d), float(m.d) / n) if is_ratio else (slope, 1.0)
+    names = ("yyy", "yyd", "ydd", "ddd") if is_ratio else ("yyy", "yyx", "yxx", "xxx")
+    found = [getattr(m, name) for name in names]
+    if any(one is None for one in found):
+        return None
+    cubes = [float(one) for one in found]
+    third = sum(
+        times * (-by) ** power * cube for power, (times, cube) in enumerate(zip((1, 3, 3, 1), cubes, strict=True))
+    )
+    if is_ratio:
+        return third / n / scale**3
+    mean = (float(m.y) - slope * float(m.x)) / n
+    square = float(m.yy) - 2 * slope * float(m.yx) + slope**2 * float(m.xx)
+    return (third - 3 * mean * square) / n + 2 * mean**3
 
 
 def _ratio(one: Aggregates, numerator: str, denominator: str | None) -> float:

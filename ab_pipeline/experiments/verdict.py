@@ -7,15 +7,14 @@ metric better, makes none worse, and is shown not to harm any guardrail by as mu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
-from ab_pipeline.experiments.declaration import Direction, Metric
+from ab_pipeline.experiments.declaration import Direction, Metric, MetricRole
 from ab_pipeline.experiments.inference import ALPHA
-from ab_pipeline.experiments.result import Gate, MetricResult, Status, Verdict
+from ab_pipeline.experiments.result import Gate, MetricResult, Phase, Status, Verdict
 
 FEWEST_DAYS_TO_SHIP = 7
-"""A variant that wins early is not shipped before it has seen each day of the week."""
+"""A variant that wins is not shipped before it has seen each day of the week."""
 
 
 class Finding(Enum):
@@ -33,47 +32,57 @@ class Finding(Enum):
     NO_NUMBER = auto()
 
 
-@dataclass(frozen=True)
-class Phase:
-    """How far an experiment is."""
-
-    days: int
-    """Since its start, with the day of the read-out; zero or less before it."""
-    is_over: bool
-    """The planned end is reached: the planned test decides. Before, only what is always valid does."""
-
-
 def primary_finding(metric: Metric, row: MetricResult) -> Finding:
     """By the p-value that is adjusted for all primary metrics and treatments."""
     if row.p_value_adjusted is None or row.absolute_effect is None:
         return Finding.NO_NUMBER
-    if row.p_value_adjusted >= ALPHA:
-        return Finding.NO_DIFFERENCE
-    return Finding.BETTER if _towards(metric, row.absolute_effect) > 0 else Finding.WORSE
+    return {0: Finding.NO_DIFFERENCE, 1: Finding.BETTER, -1: Finding.WORSE}[is_found(metric, row)]
 
 
-def guardrail_finding(metric: Metric, row: MetricResult) -> Finding:
-    """By the relative interval. All guardrails have to be safe, so none is adjusted for the others."""
-    interval = row.relative_ci_low, row.relative_ci_high
-    if interval[0] is None or interval[1] is None:
-        return Finding.NO_NUMBER
-    worst, best = sorted(_towards(metric, end) for end in interval if end is not None)
-    if worst > -metric.minimum_effect:
+def is_found(metric: Metric, row: MetricResult) -> int:
+    """1 for better, -1 for worse, 0 where nothing could be shown: the one rule of words, colours, gates and verdicts.
+
+    By the adjusted p-value; of a guardrail, which is not adjusted, by the p-value itself.
+    """
+    p_value = row.p_value if metric.role == MetricRole.GUARDRAIL else row.p_value_adjusted
+    if p_value is None or p_value >= ALPHA or not row.absolute_effect:
+        return 0
+    return 1 if _towards(metric, row.absolute_effect) > 0 else -1
+
+
+def guardrail_finding(metric: Metric, row: MetricResult, *, is_harmless: bool) -> Finding:
+    """By the test of the margin; hurt is what is worse and not shown to be harmless. All guardrails have to be safe, so
+    none is adjusted for the others.
+    """
+    if is_harmless:
         return Finding.SAFE
-    return Finding.WORSE if best < 0 else Finding.NOT_SHOWN_SAFE
+    if row.p_value is None or row.absolute_effect is None:
+        return Finding.NO_NUMBER
+    return Finding.WORSE if is_found(metric, row) < 0 else Finding.NOT_SHOWN_SAFE
 
 
 def treatment_verdict(primary: Iterable[Finding], guardrails: Iterable[Finding], phase: Phase) -> Verdict:
-    """Of one treatment, when every gate is passed."""
+    """Of one treatment, when every gate is passed. Guardrails alone ask whether it is not worse: holding is winning."""
     primary, guardrails = set(primary), set(guardrails)
     if Finding.WORSE in primary | guardrails:
         return Verdict.DO_NOT_SHIP
-    is_won = Finding.BETTER in primary and guardrails <= {Finding.SAFE}
-    if is_won and (phase.is_over or phase.days >= FEWEST_DAYS_TO_SHIP):
+    is_better = Finding.BETTER in primary or (not primary and bool(guardrails))
+    is_won = is_better and guardrails <= {Finding.SAFE}
+    if is_won and has_seen_a_week(phase):
         return Verdict.SHIP
     if not phase.is_over:
         return Verdict.KEEP_RUNNING
-    return Verdict.DO_NOT_DECIDE if primary <= {Finding.NO_NUMBER} else Verdict.DO_NOT_SHIP
+    is_unknown = (
+        is_won or (not is_better and primary <= {Finding.NO_NUMBER}) or (is_better and Finding.NO_NUMBER in guardrails)
+    )
+    return Verdict.DO_NOT_DECIDE if is_unknown else Verdict.DO_NOT_SHIP
+
+
+def has_seen_a_week(phase: Phase) -> bool:
+    """From the first user on; where nobody knows the days of users, from the start, and at the end it is believed."""
+    if phase.days_with_users is None:
+        return phase.is_over or phase.days >= FEWEST_DAYS_TO_SHIP
+    return phase.days_with_users >= FEWEST_DAYS_TO_SHIP
 
 
 def experiment_verdict(treatments: Sequence[Verdict], gates: Iterable[Gate]) -> Verdict:

@@ -6,6 +6,7 @@ from ab_pipeline.experiments.result import Method, Status
 
 GATES = {
     "declared": "Declared beforehand",
+    "whole_weeks": "Whole weeks",
     "sample_ratio": "Sample ratio",
     "sample_ratio_by_segment": "Sample ratio by segment",
     "sample_ratio_by_day": "Sample ratio by day",

@@ -19,7 +19,7 @@ from ab_pipeline.user_table.one_row import guess_user, one_row_a_user
 from ab_pipeline.user_table.question import Question, asked, metrics_of, number_columns
 from ab_pipeline.user_table.segments import segments_of_a_user
 from ab_pipeline.user_table.shapes import of_columns, of_counts
-from ab_pipeline.user_table.sums import assigned_users, bins_of, cells_of
+from ab_pipeline.user_table.sums import Groups, assigned_users, bins_of, cells_of
 from ab_pipeline.user_table.variants import find_control, join_spellings, unknown_variant
 
 
@@ -48,12 +48,15 @@ def analyze(question: Question, today: dt.date, watch: Watch = lambda _: nullcon
         assigned = assigned_users(file, variant, segments)
         sizes = {row.variant_id: row.users for row in assigned if row.segment == ALL_USERS}
         experiment, control = _experiment(question, sizes, today)
+        groups, drops_missing = Groups(variant, segments), question.missing == "drop"
         cells = [
             cell
             for metric in metrics
-            for cell in cells_of(file, experiment, metric, variant, segments, covariate=question.covariate)
+            for cell in cells_of(
+                file, experiment, metric, groups, covariate=question.covariate, drops_missing=drops_missing
+            )
         ]
-        bins = [one for metric in metrics for one in bins_of(file, metric, variant)]
+        bins = [one for metric in metrics for one in bins_of(file, metric, variant, drops_missing=drops_missing)]
         remarks += [
             *users.remarks,
             *filter(None, [control]),
@@ -91,10 +94,19 @@ def _of_cells(question: Question, file: UserFile, metrics: Sequence[Metric], var
     columns = [column for metric in metrics for column in (metric.numerator, metric.denominator)]
     for column in dict.fromkeys(filter(None, [*columns, question.covariate])):
         name = file.quoted(column, "--metric")
-        [(empty,)] = file.rows(f"select count(*) from users where {name} is null and {variant} is not null")
-        if empty:
-            words = file.nothing_in(column)
-            remarks.append(f"{empty:,} users have no {column}{words}: it counts as 0 for them.")
+        by_variant = file.rows(
+            f"select cast({variant} as varchar), count(*) filter (where {name} is null), count(*) from users"
+            f" where {variant} is not null group by 1 order by 1"
+        )
+        empty = sum(missing for _, missing, _ in by_variant)
+        if not empty:
+            continue
+        told = f"{empty:,} users have no {column}{file.nothing_in(column)}"
+        if question.missing == "zero" or column == question.covariate:
+            remarks.append(f"{told}: it counts as 0 for them.")
+        else:
+            shares = ", ".join(f"{100 * missing / of:.1f} % of {who}" for who, missing, of in by_variant)
+            remarks.append(f"{told} and are left out of it: {shares}. The treatment may have changed who is measured.")
     return remarks
 
 

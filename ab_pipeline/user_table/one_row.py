@@ -30,7 +30,7 @@ def guess_user(file: UserFile, question: Question) -> tuple[Question, list[str]]
     """The question with the column that names users: found by its name, unless it is given or each row is a user."""
     if question.user is not None or question.counts is not None or question.wide is not None:
         return replace(question, user=question.user or None), []
-    metrics = {part for text in question.metrics for part in (text, *re.split("[:/]", text))}
+    metrics = {part for text, _ in question.texts for part in (text, *re.split("[:/]", text))}
     used = {question.variant, *question.segments, question.covariate, *metrics}
     for column in file.columns:
         if column not in used and re.sub(r"[\W_]", "", column.lower()) in _NAMES_OF_USERS:

@@ -63,7 +63,7 @@ def of_counts(file: UserFile, question: Question) -> list[str]:
             ]
         )
     metrics = [text.rpartition(":")[0] if ":" in text else text for text in question.metrics]
-    if len(metrics) != 1 or "/" in metrics[0]:
+    if len(question.texts) != 1 or "/" in metrics[0]:
         raise UserTableError(["--counts: a table of counts is read for one --metric, a number of users, at a time."])
     users, metric, variant = (
         file.quoted(name, option)

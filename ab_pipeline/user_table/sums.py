@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricKind
@@ -13,7 +14,16 @@ from ab_pipeline.user_table.file import UserFile
 
 _TOTALS = ("y", "d", "x", "z")
 _PRODUCTS = ("yy", "dd", "xx", "zz", "yd", "yx", "yz", "dx", "dz", "xz")
+_THIRDS = ("yyy", "yyd", "ydd", "ddd", "yyx", "yxx", "xxx")
 _STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """SQL of the variant of a user, and of the list of the user's segments."""
+
+    variant: str
+    segments: str
 
 
 def assigned_users(file: UserFile, variant: str, segments: str) -> tuple[AssignedUsers, ...]:
@@ -26,26 +36,34 @@ def assigned_users(file: UserFile, variant: str, segments: str) -> tuple[Assigne
 
 
 def cells_of(
-    file: UserFile, experiment: Experiment, metric: Metric, variant: str, segments: str, *, covariate: str | None
+    file: UserFile,
+    experiment: Experiment,
+    metric: Metric,
+    groups: Groups,
+    *,
+    covariate: str | None,
+    drops_missing: bool,
 ) -> list[Cell]:
     """Of each variant and segment, and again of totals cut at the metric's cap if it has one."""
+    there = _there(file, metric, groups.variant, drops_missing=drops_missing)
     y = _value(file, metric)
     d = file.number(metric.denominator, "--metric") if metric.denominator else "1.0"
     x = file.number(covariate, "--covariate") if covariate else "0.0"
     cells: list[Cell] = []
     for is_capped in (False, True) if metric.cap else (False,):
         # of those that are not zero, or most users' nothing would be the cap of everybody
-        cap = f"(select quantile_disc({y}, {metric.cap}) from users where {y} <> 0 and {variant} is not null)"
+        cap = f"(select quantile_disc({y}, {metric.cap}) from users where {y} <> 0 and {there})"
         total = f"least({y}, {cap})" if is_capped else y
         # z is 1: a covariate of a ratio's users is a total, not a ratio
         rows = file.rows(
             f"""
-            with totals as (select cast({variant} as varchar) as variant_id, unnest({segments}) as segment,
+            with totals as (select cast({groups.variant} as varchar) as variant_id,
+                                   unnest({groups.segments}) as segment,
                                    {total} as y, {d} as d, {x} as x, 1.0 as z, {file.weight} as weight
-                            from users where {variant} is not null)
+                            from users where {there})
             select variant_id, segment, cast(sum(weight) as bigint),
                    {", ".join(f"fsum(weight * {one})" for one in _TOTALS)},
-                   {", ".join(f"fsum(weight * {one[0]} * {one[1]})" for one in _PRODUCTS)}
+                   {", ".join(f"fsum(weight * {' * '.join(one)})" for one in (*_PRODUCTS, *_THIRDS))}
             from totals group by variant_id, segment
             """
         )
@@ -57,16 +75,23 @@ def cells_of(
     return cells
 
 
+def _there(file: UserFile, metric: Metric, variant: str, *, drops_missing: bool) -> str:
+    """SQL of the users who count for a metric."""
+    columns = [column for column in (metric.numerator, metric.denominator) if column and drops_missing]
+    return " and ".join(f"{name} is not null" for name in (variant, *(file.quoted(c, "--metric") for c in columns)))
+
+
 def _value(file: UserFile, metric: Metric) -> str:
     number = file.number(metric.numerator, "--metric")
     return f"cast({number} > 0 as double)" if metric.kind == MetricKind.PROPORTION else number
 
 
-def bins_of(file: UserFile, metric: Metric, variant: str) -> list[Bin]:
+def bins_of(file: UserFile, metric: Metric, variant: str, *, drops_missing: bool) -> list[Bin]:
     """Of totals that are never below zero, on a scale of 1, 2, 5, 10 and so on."""
     if metric.kind not in (MetricKind.MEAN, MetricKind.COUNT):
         return []
     y = _value(file, metric)
+    there = _there(file, metric, variant, drops_missing=drops_missing)
     [(least, small, most)] = file.rows(
         f"select min({y}), quantile_disc({y}, 0.02) filter (where {y} > 0), max({y}) from users"
     )
@@ -76,7 +101,7 @@ def bins_of(file: UserFile, metric: Metric, variant: str) -> list[Bin]:
     counts = ", ".join(f"count(*) filter (where {y} > {low!r} and {y} <= {high!r})" for low, high in pairwise(edges))
     rows = file.rows(
         f"select cast({variant} as varchar), count(*) filter (where {y} = 0), {counts} from users"
-        f" where {variant} is not null group by 1 order by 1"
+        f" where {there} group by 1 order by 1"
     )
     found: list[Bin] = []
     for name, zeros, *users in rows:

@@ -179,6 +179,85 @@ def test_empty_cells_count_as_zero_and_rows_without_a_variant_are_left_out_and_b
     ]
 
 
+def test_several_metrics_decide_and_are_adjusted_for_their_number(file: Path) -> None:
+    document = answer(file, "--metric", "clicks", "--metric", "revenue", "--secondary", "bought")
+    clicks, revenue, bought = (row(document, name, "welch") for name in ("clicks", "revenue", "bought"))
+    assert revenue["p_value_adjusted"] == pytest.approx(2 * revenue["p_value"])
+    assert clicks["p_value_adjusted"] == pytest.approx(clicks["p_value"])
+    assert bought["p_value_adjusted"] == bought["p_value"]
+    assert document["verdict"] == "ship"
+    assert [reason.split()[0] for reason in document["reasons"][:2]] == ["clicks", "revenue"]
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "said"),
+    [
+        ("clicks/views:0.1", "the guardrail holds, which allows 10 %."),
+        ("clicks/views:ratio:0.1", "the guardrail holds, which allows 10 %."),
+        ("clicks:mean:0.001", "the guardrail is not shown to hold, which allows 0.1 %."),
+        ("clicks", "which allows 5 %."),
+    ],
+)
+def test_a_guardrail_has_a_kind_and_a_margin(file: Path, guardrail: str, said: str) -> None:
+    document = answer(file, "--metric", "revenue", "--guardrail", guardrail)
+    assert document["reasons"][1].endswith(said)
+    assert (document["verdict"] == "ship") == ("the guardrail holds" in document["reasons"][1])
+
+
+def test_guardrails_alone_ask_whether_it_is_not_worse(file: Path) -> None:
+    document = answer(file, "--guardrail", "clicks/views:0.1")
+    assert document["verdict"] == "ship"
+    assert document["reasons"][0] == "There are guardrails alone: what is asked is whether it is not worse."
+
+
+def test_what_nobody_measured_can_be_left_out(tmp_path: Path) -> None:
+    """With every empty rating as 0 it was +1.6 %, and is -9.5 %: the treatment had more people rate."""
+    rng = np.random.default_rng(1)
+    lines = ["variant,rating,bought"]
+    for variant, share, mean in (("control", 0.5, 4.2), ("new", 0.5615, 3.8)):
+        for rated, rating in zip(np.arange(2_000) < 2_000 * share, rng.normal(mean, 0.4, 2_000), strict=True):
+            lines.append(f"{variant},{f'{rating:.2f}' if rated else ''},1")
+    path = written(tmp_path, "\n".join(lines) + "\n")
+    found = {}
+    for missing in ("zero", "drop"):
+        document = answer(path, "--metric", "rating", "--missing", missing)
+        found[missing] = row(document, "rating", "welch")
+    assert found["zero"]["relative_effect"] == pytest.approx(0.016, abs=0.01)
+    assert found["drop"]["relative_effect"] == pytest.approx(-0.095, abs=0.01)
+    assert found["drop"]["n_control"] < 1_100
+    [told] = [reason for reason in document["reasons"] if "left out of it" in reason]
+    assert told.endswith("% of new. The treatment may have changed who is measured.")
+    assert "% of control, " in told
+
+
+def test_a_file_of_users_as_they_were_plans_an_experiment(file: Path, users: dict[str, np.ndarray]) -> None:
+    options = ("--plan", "--metric", "revenue", "--guardrail", "clicks/views:0.1", "--users-per-day", "500")
+    code, output, errors = run(file, *options, "--covariate", "before", "--json")
+    assert code == 0, errors
+    plan = json.loads(output)
+    assert [(one["metric_id"], one["role"], one["method"]) for one in plan["metrics"]] == [
+        ("revenue", "primary", "cuped"),
+        ("clicks/views", "guardrail", "cuped"),
+    ]
+    assert plan["metrics"][0]["mean"] == pytest.approx(users["revenue"].mean())
+    assert plan["metrics"][0]["correlation"] == pytest.approx(
+        np.corrcoef(users["revenue"], users["before"])[0, 1], abs=1e-6
+    )
+    assert (plan["days"] % 7, plan["users"]) == (0, max(one["users"] for one in plan["metrics"]))
+    code, output, _ = run(file, *options, "--treatments", "2", "--sequential")
+    assert code == 0
+    assert "users in all variants" in output
+    assert "One more costs: a primary metric " in output
+
+
+def test_a_plan_says_what_it_needs(file: Path) -> None:
+    assert "--plan takes --metric and --users-per-day" in run(file, "--plan", "--metric", "revenue")[2]
+    assert "are of a plan: say --plan too" in run(file, "--variant", "v", "--metric", "x", "--treatments", "2")[2]
+    options = ("--plan", "--metric", "revenue", "--users-per-day", "5")
+    code, _, errors = run(file, *options, "--weight", "off=1")
+    assert (code, "the control first" in errors) == (1, True)
+
+
 def test_a_segments_groups_are_compared_and_whether_they_differ(file: Path, users: dict[str, np.ndarray]) -> None:
     options = ("--metric", "revenue", "--segment", "plan", "--segment", "bought")
     document = answer(file, *options)
@@ -284,6 +363,21 @@ GOOD = "user,variant,revenue\n1,a,1\n2,a,2\n3,b,3\n4,b,5\n"
         (GOOD, "--variant variant --metric revenue --metric revenue", "--metric revenue: it is asked for twice."),
         (
             GOOD,
+            "--variant variant --metric revenue --guardrail user:1.5",
+            "--guardrail user:1.5: 1.5 is no margin between 0 and 1, such as 0.02.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric revenue --guardrail user:median",
+            "--guardrail user:median: 'median' is no kind of metric. There are: mean, count, proportion, ratio.",
+        ),
+        (
+            GOOD,
+            "--variant variant --metric revenue --guardrail spend:0.1",
+            "--guardrail spend: {} has no such column. It has: user, variant, revenue.",
+        ),
+        (
+            GOOD,
             "--variant variant --metric revenue --control c",
             "--control c: there is no such variant. There are: a, b.",
         ),
@@ -295,7 +389,7 @@ GOOD = "user,variant,revenue\n1,a,1\n2,a,2\n3,b,3\n4,b,5\n"
         (
             GOOD,
             "--variant variant --metric revenue --lower-is-better user",
-            "--lower-is-better user: no --metric is called so.",
+            "--lower-is-better user: no metric is called so.",
         ),
         (GOOD, "--variant variant --metric variant", not_numbers("variant", (2, "a"), (3, "a"), (4, "b"), (5, "b"))),
         (

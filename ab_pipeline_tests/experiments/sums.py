@@ -19,11 +19,13 @@ def moments_of(
     sums = {name: float(values.sum()) for name, values in totals.items()}
     pairs = ("yy", "dd", "xx", "zz", "yd", "yx", "yz", "dx", "dz", "xz")
     products = {pair: float(totals[pair[0]] @ totals[pair[1]]) for pair in pairs}
-    return Moments(users=len(totals["y"]), **sums, **products)
+    thirds = ("yyy", "yyd", "ydd", "ddd", "yyx", "yxx", "xxx")
+    cubes = {name: float(np.prod([totals[one] for one in name], axis=0).sum()) for name in thirds}
+    return Moments(users=len(totals["y"]), **sums, **products, **cubes)
 
 
 def moments_with(users: int, mean: float, variance: float) -> Moments:
-    """Of a metric that is no ratio, without a pre-period."""
+    """Of a metric that is no ratio, without a pre-period or third powers."""
     y, n = users * mean, float(users)
     yy = variance * (users - 1) + users * mean**2
     return Moments(users, y, n, 0.0, n, yy, n, 0.0, n, y, 0.0, y, 0.0, n, 0.0)

@@ -89,10 +89,10 @@ def test_no_difference_at_the_end_tells_how_much_longer_it_would_take() -> None:
     assert readout.verdict == Verdict.DO_NOT_SHIP
     assert readout.reasons[0].endswith("no difference could be shown.")
     [precision] = [one for one in readout.precision if one.metric_id == "revenue"]
-    # 2.8 standard errors of 1.89 % are 5.3 %: a tenth more users than there are, at 400 a day
-    assert precision.detectable_effect == pytest.approx(0.0529, abs=1e-4)
-    assert (precision.users_needed, precision.days_needed) == (12_559, 4)
-    assert readout.reasons[2] == "To find the planned effect it would have to run 4 days more."
+    # 3.24 standard errors of 1.89 % are 6.1 %: with a guardrail each of the two is to be found with 90 %
+    assert precision.detectable_effect == pytest.approx(0.0613, abs=1e-4)
+    assert (precision.users_needed, precision.days_needed) == (16_812, 15)
+    assert readout.reasons[2] == "To find the planned effect it would have to run 15 days more."
 
 
 def test_a_difference_too_small_to_matter_is_said_to_be() -> None:
@@ -118,7 +118,7 @@ def test_a_win_in_the_first_week_waits_for_the_rest_of_it() -> None:
 def test_an_end_that_is_planned_too_early_is_told_while_it_runs() -> None:
     readout = answer(0.01, as_of=MIDDLE, users=500, seen=evidence({"off": 36, "on": 36}, days=14))
     assert readout.verdict == Verdict.KEEP_RUNNING
-    assert "At this rate the planned effect takes 161 days more: plan for a later end." in readout.reasons
+    assert "At this rate the planned effect takes 220 days more: plan for a later end." in readout.reasons
 
 
 def test_an_effect_that_nobody_new_comes_to_show_is_years_away() -> None:
@@ -272,10 +272,18 @@ def test_what_cannot_be_computed_is_not_decided_and_says_why(
     contract(readout)
 
 
-def test_without_a_primary_metric_nothing_decides() -> None:
-    readout = read_out(experiment(), (PAGES,), cells(spending(0.2), "pages"), EVEN, END)
+def test_guardrails_alone_ask_whether_it_is_not_worse() -> None:
+    readout = read_out(experiment(), (PAGES,), cells(spending(0.0), "pages"), EVEN, END)
+    assert (readout.verdict, readout.winner) == (Verdict.SHIP, "on")
+    assert readout.reasons[0] == "There are guardrails alone: what is asked is whether it is not worse."
+    assert read_out(experiment(), (PAGES,), cells(spending(-0.04), "pages"), EVEN, END).verdict == Verdict.DO_NOT_SHIP
+
+
+def test_with_neither_a_primary_metric_nor_a_guardrail_nothing_decides() -> None:
+    secondary = metric("pages", role=MetricRole.SECONDARY)
+    readout = read_out(experiment(), (secondary,), cells(spending(0.2), "pages"), EVEN, END)
     assert readout.verdict == Verdict.DO_NOT_DECIDE
-    assert readout.reasons[0] == "No primary metric is declared, so nothing decides."
+    assert readout.reasons[0] == "No primary metric and no guardrail is declared, so nothing decides."
 
 
 def test_a_segment_that_is_empty_on_one_side_says_so_and_the_rest_stands() -> None:

@@ -41,14 +41,19 @@ FIRST_WEEK, RUNNING, OVER = Phase(6, is_over=False), Phase(7, is_over=False), Ph
         ([BETTER, WORSE], [SAFE], NO, NO, NO),
         ([BETTER], [SAFE, WORSE], NO, NO, NO),
         ([BETTER], [SAFE, UNSURE], RUN, RUN, NO),
-        ([BETTER], [NO_NUMBER], RUN, RUN, NO),
+        ([BETTER], [NO_NUMBER], RUN, RUN, REFUSE),
+        ([NONE], [NO_NUMBER], RUN, RUN, NO),
         ([WORSE], [SAFE], NO, NO, NO),
         ([NONE], [SAFE], RUN, RUN, NO),
         ([NONE], [WORSE], NO, NO, NO),
         ([NONE], [UNSURE], RUN, RUN, NO),
         ([NONE, NO_NUMBER], [], RUN, RUN, NO),
         ([NO_NUMBER], [SAFE], RUN, RUN, REFUSE),
-        ([], [SAFE], RUN, RUN, REFUSE),
+        ([], [SAFE, SAFE], RUN, SHIP, SHIP),
+        ([], [SAFE, UNSURE], RUN, RUN, NO),
+        ([], [SAFE, NO_NUMBER], RUN, RUN, REFUSE),
+        ([], [SAFE, WORSE], NO, NO, NO),
+        ([], [], RUN, RUN, REFUSE),
     ],
 )
 def test_one_treatment(
@@ -100,23 +105,26 @@ def test_a_primary_metric_is_judged_by_its_adjusted_p_value(row: MetricResult, f
     assert primary_finding(metric(direction=Direction.DECREASE), row) == turned
 
 
+HURT = replace(ROW, absolute_effect=-0.2, p_value=0.01)
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "finding"),
+    ("row", "is_harmless", "finding"),
     [
-        (-0.049, 0.2, SAFE),
-        (-0.04, -0.01, SAFE),
-        (0.01, 0.2, SAFE),
-        (-0.051, 0.2, UNSURE),
-        (-0.2, -0.01, WORSE),
-        (None, None, NO_NUMBER),
+        (ROW, True, SAFE),
+        (HURT, True, SAFE),
+        (ROW, False, UNSURE),
+        (replace(HURT, p_value=0.06), False, UNSURE),
+        (HURT, False, WORSE),
+        (replace(ROW, p_value=None), False, NO_NUMBER),
+        (replace(ROW, p_value=None), True, SAFE),
     ],
 )
-def test_a_guardrail_is_judged_by_what_its_interval_leaves_out(
-    low: float | None, high: float | None, finding: Finding
+def test_a_guardrail_is_judged_by_the_test_of_its_margin(
+    row: MetricResult, is_harmless: bool, finding: Finding
 ) -> None:
     guardrail = metric(role=MetricRole.GUARDRAIL, minimum_effect=0.05)
-    row = replace(ROW, relative_ci_low=low, relative_ci_high=high)
-    assert guardrail_finding(guardrail, row) == finding
-    if low is not None and high is not None:
-        mirrored = replace(ROW, relative_ci_low=-high, relative_ci_high=-low)
-        assert guardrail_finding(replace(guardrail, direction=Direction.DECREASE), mirrored) == finding
+    assert guardrail_finding(guardrail, row, is_harmless=is_harmless) == finding
+    mirrored = replace(row, absolute_effect=-(row.absolute_effect or 0.0))
+    lower = replace(guardrail, direction=Direction.DECREASE)
+    assert guardrail_finding(lower, mirrored, is_harmless=is_harmless) == finding

@@ -45,7 +45,7 @@ def aa_false_win(experiment: Experiment, deciding: Iterable[tuple[Metric, Metric
         return Gate(name, Status.SKIPPED, None, "not an A/A experiment")
     p_values = [(row.p_value_adjusted, metric, row) for metric, row in deciding if row.p_value_adjusted is not None]
     if not p_values:
-        return Gate(name, Status.SKIPPED, None, "no primary metric has a p-value")
+        return Gate(name, Status.SKIPPED, None, "no metric has a p-value")
     p_value, metric, row = min(p_values, key=lambda found: found[0])
     if p_value >= AA_ALPHA:
         return Gate(name, Status.PASS, p_value, "the arms do not differ, as they should not")

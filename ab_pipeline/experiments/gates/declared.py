@@ -17,3 +17,15 @@ def declared(experiment: Experiment) -> Gate:
         return Gate(name, Status.SKIPPED, None, "a single file has no registry; who asks says what decides")
     told = f"by {experiment.owner}, from {experiment.start_date} to {experiment.end_date}"
     return Gate(name, Status.PASS, None, told)
+
+
+def whole_weeks(experiment: Experiment) -> Gate:
+    """Whether each day of the week counts as often as any other."""
+    name, days = "whole_weeks", (experiment.end_date - experiment.start_date).days + 1
+    if experiment.is_inferred or not experiment.hypothesis:
+        return Gate(name, Status.SKIPPED, None, "no length is planned")
+    if days % 7 == 0:
+        return Gate(name, Status.PASS, None, f"{days} days are planned")
+    longer = days + 7 - days % 7
+    told = f"{days} days are planned, so that some days of the week count more often than others: plan {longer}"
+    return Gate(name, Status.WARN, None, told)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ab_pipeline.experiments.declaration import Direction, Metric
+from ab_pipeline.experiments.declaration import Metric
 from ab_pipeline.experiments.report.scale import Scale, domain
 from ab_pipeline.experiments.report.svg import element, picture
 from ab_pipeline.experiments.report.wording import change, signed_tick
 from ab_pipeline.experiments.result import MetricResult
+from ab_pipeline.experiments.verdict import is_found
 
 _WIDEST = 1.0
 """A relative effect beyond +-100 % is drawn to the edge; one wild interval must not flatten the others."""
@@ -60,11 +61,8 @@ class Forest:
 
 
 def tone(metric: Metric, row: MetricResult) -> str:
-    """Good or bad if the interval leaves out zero, calm otherwise."""
-    low, high = row.relative_ci_low, row.relative_ci_high
-    if low is None or high is None or low <= 0 <= high:
-        return "calm"
-    return "good" if (low > 0) == (metric.direction == Direction.INCREASE) else "bad"
+    """Good or bad by the rule that words and gates follow, calm where nothing could be shown."""
+    return {1: "good", -1: "bad", 0: "calm"}[is_found(metric, row)]
 
 
 def forest_picture(title: str, rows: Sequence[tuple[Metric, MetricResult]]) -> Markup:

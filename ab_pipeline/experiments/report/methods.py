@@ -11,7 +11,24 @@ NOTES = (
     (
         "Raw",
         "Means and shares: Welch's t-test (Biometrika 1947). Ratios of sums: the delta method (Deng, Knoblich and Lu,"
-        " KDD 2018). Relative intervals are those of the log ratio.",
+        " KDD 2018). Relative intervals are Fieller's (JRSS B 1954): they leave out zero just when the test finds"
+        " something.",
+    ),
+    (
+        "Few events",
+        "Proportions and counts while the smaller variant expects few: the conditional test by mid-P, and intervals"
+        " that are melded to it (Fay, Proschan and Brittain, Biometrics 2015). No peeking until there are more.",
+    ),
+    (
+        "Skewness",
+        "Means and ratios are not decided while a few users weigh too much: the smaller variant takes 355"
+        " users times the squared skewness of the difference (Kohavi and others, KDD 2014; Zhou and Dinh,"
+        " Biostatistics 2005).",
+    ),
+    (
+        "Guardrails",
+        "A guardrail holds when mean of the treatment - (1 ± margin) x mean of the control is shown to be on the good"
+        " side of zero, and when neither variant has any.",
     ),
     (
         "Capped",
@@ -34,10 +51,13 @@ NOTES = (
     ),
     (
         "Segments",
-        "Whether the effect differs between segments: Cochran's Q (Biometrics 1954).",
+        "Whether the effect differs between segments: Cochran's Q (Biometrics 1954), of relative effects"
+        " where there are any.",
     ),
     (
         "Sample ratio",
-        "Pearson's chi-square of all variants; it fails below p = 0.001. By segment and by day with Holm.",
+        "Day by day a test that holds at every look (Lindon and Malek, arXiv 2011.03567); it fails below p = 0.01,"
+        " and so does the one by segment with Holm. Of a single look Pearson's chi-square, exact where few are"
+        " expected, and of each day by itself an exact one with Holm; they fail below 0.001.",
     ),
 )

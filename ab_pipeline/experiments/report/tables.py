@@ -9,7 +9,6 @@ from functools import cached_property
 from markupsafe import Markup
 
 from ab_pipeline.experiments.declaration import Experiment, Metric, MetricRole
-from ab_pipeline.experiments.judgement import phase_of
 from ab_pipeline.experiments.moments import ALL_USERS
 from ab_pipeline.experiments.report.forest import Forest, tone
 from ab_pipeline.experiments.result import Method, MetricResult, Readout
@@ -62,7 +61,7 @@ class Tables:
     @property
     def is_over(self) -> bool:
         """Whether the planned test decides."""
-        return phase_of(self.experiment, self.readout.as_of).is_over
+        return self.readout.phase.decides_by_plan
 
     @cached_property
     def deciding(self) -> EffectTable:

@@ -54,7 +54,7 @@ ROW = MetricResult(*IDS, Method.WELCH, 9, 9, 1.0, 1.2, 0.2, 0.1, 0.3, None, None
         (ROW, Status.FAIL, "on wins on revenue, and gets what the control gets"),
         (replace(ROW, absolute_effect=-0.2), Status.FAIL, "on loses on revenue, and gets what the control gets"),
         (replace(ROW, p_value_adjusted=0.05), Status.PASS, "the arms do not differ, as they should not"),
-        (replace(ROW, p_value_adjusted=None), Status.SKIPPED, "no primary metric has a p-value"),
+        (replace(ROW, p_value_adjusted=None), Status.SKIPPED, "no metric has a p-value"),
     ],
 )
 def test_an_aa_experiment_that_finds_something(row: MetricResult, status: Status, detail: str) -> None:

@@ -97,10 +97,11 @@ def test_verdict_and_gates_come_first_and_every_section_is_there(browser: Browse
             "Segments",
             "How it is spread over users",
             "All numbers",
+            "If effects are usually about as large as what matters",
             "What it can show",
             "Method and data",
         ]
-        assert len(texts(page, ".gates li")) == 10
+        assert len(texts(page, ".gates li")) == 11
         assert "analytics.experiment_results" in page.inner_text("#notes >> xpath=..")
 
 
