@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import duckdb
@@ -93,8 +93,9 @@ class ManyExperiments:
                 create table analytics.fact_user_event as
                 select user_id, datestamp, datestamp::timestamp as occurred_at, 1 as item_id, 1 as clicked,
                     1 as purchased, 1 as paidamount from analytics.analytics_variant_user_daily;
-                create table analytics.built_day (datestamp date, build_id varchar);
-                create table analytics.rolled_back_day (datestamp date, build_id varchar);
+                create table analytics.built_day (
+                    datestamp date, num_of_events bigint, signature varchar, build_id varchar, built_at timestamp);
+                create table analytics.rolled_back_day (datestamp date, build_id varchar, rolled_back_at timestamp);
                 create table analytics.dim_user as
                 select user_id, variant_id, null::timestamp as assigned_at, 1::bigint as num_of_assignments,
                     age, gender, true as has_metadata from ({self._rows(0, 1)});
@@ -129,11 +130,11 @@ class ManyExperiments:
             )
             connection.execute(
                 "create table analytics.metrics (metric_id varchar, kind varchar, numerator varchar,"
-                " denominator varchar, cap double)"
+                " denominator varchar, cap double, direction varchar, role varchar, minimum_effect double)"
             )
             connection.executemany(
-                "insert into analytics.metrics values (?, ?, ?, ?, ?)",
-                [[m.metric_id, m.kind, m.numerator, m.denominator, m.cap] for m in registry.metrics],
+                "insert into analytics.metrics values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [list(astuple(metric)) for metric in registry.metrics],
             )
         self.add_days(0, DAYS)
 
@@ -147,7 +148,8 @@ class ManyExperiments:
                 insert into analytics.fact_user_event
                 select user_id, datestamp, datestamp, 1, 1, num_of_purchases, revenue from ({self._rows(first, last)});
                 insert into analytics.built_day
-                select date '{FIRST_DAY}' + d::integer, 'build ' || d from range({first}, {last}) as days(d);
+                select date '{FIRST_DAY}' + d::integer, 1, 's', 'build ' || d, now()::timestamp
+                from range({first}, {last}) as days(d);
                 """
             )
 

@@ -11,8 +11,9 @@ import pytest
 
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
+from ab_pipeline.warehouse.base import Session
 from ab_pipeline.warehouse.duckdb import DuckDBWarehouse
-from ab_pipeline_tests.dbt_warehouse import Connection, DuckDBFile
+from ab_pipeline_tests.dbt_warehouse import DuckDBFile
 from ab_pipeline_tests.experiment_reference import built_statistics
 
 GOLDENS = Path(__file__).with_name("experiment_goldens.csv")
@@ -22,8 +23,9 @@ select 'e' || (u % {EXPERIMENTS}) || case when hash(u) % 2 = 0 then '_c' else '_
     cast(u as integer) as user_id, date '{FIRST_DAY}' + cast(d as integer) as datestamp,
     nullif('a' || hash(u, 1) % 6, 'a5') as age, case when hash(u, 2) % 2 = 0 then 'f' else 'm' end as gender,
     cast(hash(u, d) % 20 as bigint) as num_of_items, cast(hash(u, d, 1) % 4 as bigint) as num_of_clicks,
-    cast(hash(u, d, 2) % 10 = 0 as bigint) as num_of_purchases,
-    cast(case when hash(u, d, 2) % 10 = 0 then hash(u, d, 3) % 20000 end as bigint) as revenue
+    (1 + cast(u % 7 = 0 as bigint)) * cast(hash(u, d, 2) % 10 = 0 as bigint) as num_of_purchases,
+    (1 + cast(u % 7 = 0 as bigint))
+    * cast(case when hash(u, d, 2) % 10 = 0 then hash(u, d, 3) % 20000 end as bigint) as revenue
 from range({{days}}) as days(d) cross join range({USERS}) as users(u) where hash(u, d, 4) % 3 > 0
 """
 MANY = f"""
@@ -41,14 +43,17 @@ select distinct datestamp, 1::bigint as num_of_events, 's' as signature, 'b' as 
 from analytics.analytics_variant_user_daily;
 create table analytics.rolled_back_day (datestamp date, build_id varchar, rolled_back_at timestamp);
 create table analytics.dim_user as
-select user_id, variant_id, age, gender, true as has_metadata, 1 + cast(user_id % 7 = 0 as bigint) as num_of_assignments,
-    case when user_id % 3 > 0 then timestamp '{FIRST_DAY}' + to_days(cast(user_id % {DAYS + 5} as integer)) end as assigned_at
+select user_id, variant_id, age, gender, true as has_metadata,
+    1 + cast(user_id % 7 = 0 as bigint) as num_of_assignments,
+    case when user_id % 3 > 0 then timestamp '{FIRST_DAY}' + to_days(cast(user_id % {DAYS + 5} as integer)) end
+        as assigned_at
 from (select distinct user_id, variant_id, age, gender from analytics.analytics_variant_user_daily);
 create table analytics.dim_user_variant as
 select user_id, variant_id, assigned_at, num_of_assignments from analytics.dim_user;
 create table analytics.experiments as
 select 'e' || e as experiment_id, 'n' as name, 'h' as hypothesis, 'o' as owner,
-    date '{FIRST_DAY}' + cast(e % 10 as integer) as start_date, date '{FIRST_DAY}' + cast(15 + e as integer) as end_date,
+    date '{FIRST_DAY}' + cast(e % 10 as integer) as start_date,
+    date '{FIRST_DAY}' + cast(15 + e as integer) as end_date,
     cast(e % 3 * 7 as integer) as pre_period_days, 1.0::double as allocation, false as is_aa
 from range({EXPERIMENTS}) as numbers(e);
 create table analytics.experiment_variants as
@@ -63,9 +68,9 @@ from (values ('purchases', 'count', 'num_of_purchases', null, null), ('buyers', 
 """
 
 
-def digests(connection: Connection, days: list[date]) -> dict[str, str]:
+def digests(session: Session, days: list[date]) -> dict[str, str]:
     """By day, of every experiment, metric, variant and segment."""
-    found = built_statistics(connection)
+    found = built_statistics(session)
     by_day: dict[date, list[str]] = {day: [] for day in days}
     for key, sums in found.items():
         if key[4] in by_day:
@@ -83,8 +88,8 @@ def goldens(case: str) -> dict[str, str]:
 
 def built(duckdb_file: DuckDBFile, case: str) -> dict[str, str]:
     days = [date.fromisoformat(day) for day in goldens(case)]
-    with duckdb_file.connect() as connection:
-        return digests(connection, days)
+    with duckdb_file.session() as session:
+        return digests(session, days)
 
 
 @pytest.mark.slow
