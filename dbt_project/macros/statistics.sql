@@ -43,10 +43,11 @@
 {%- endmacro %}
 
 
-{#- `yx` is the sum of y times x: whole numbers of 18 digits, so that no order of adding changes a sum. -#}
+{#- `yx` is the sum of y times x: decimals, so that no order of adding changes a sum and none is too large; a
+    product of two with 18 digits would have 18 on DuckDB. -#}
 {% macro sums_of(products) -%}
     {%- for product in products %}
-        sum({% for factor in product %}cast({{ factor }} as decimal(18, 0)){{ ' * ' if not loop.last }}{% endfor %}) as {{ product }}
+        sum({% for factor in product %}cast({{ factor }} as decimal(19, 0)){{ ' * ' if not loop.last }}{% endfor %}) as {{ product }}
         {{- ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
