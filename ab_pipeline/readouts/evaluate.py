@@ -89,7 +89,7 @@ def evaluate(
         raise ReadoutError(f"{experiment_id}: {unread[experiment_id]}")
     if experiment_id not in experiments:
         raise ReadoutError(f"no experiment is called {experiment_id!r}: there are {', '.join(experiments)}")
-    experiment, days = experiments[experiment_id], built.days.get(experiment_id)
+    days = built.days.get(experiment_id)
     if not days:
         raise ReadoutError(f"{experiment_id}: {why_unread(session, files).get(experiment_id, 'it has no users')}")
     day = as_of or days[-1]

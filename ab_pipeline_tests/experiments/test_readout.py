@@ -157,7 +157,7 @@ def test_what_nobody_declared_is_shown_by_intervals_that_are_always_valid_and_no
     assert (readout.verdict, readout.winner) == (Verdict.DO_NOT_DECIDE, None)
     assert readout.reasons[:2] == (
         'Gate "Declared beforehand" fails: nobody declared off, on in experiment_variants.csv; control, shares and'
-        ' dates are guesses.',
+        " dates are guesses.",
         answer(0.12, as_of=MIDDLE, users=MANY).reasons[0],
     )
     # the shares to expect are those that there are
