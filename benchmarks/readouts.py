@@ -51,15 +51,15 @@ class Costs:
     """One aggregate query: users' totals, then the moments of ten metrics by variant, of the last day."""
     same_sums: float
     """One that has what a look at the last day needs: every sum, also with the pre-period's, by segment."""
-    first_build: float
-    """The sums of every segment as of every day."""
+    first_looks: float
+    """A look at every experiment as of every day: nothing is stored yet."""
     daily_update: float
     """Those of one more day, with all the history there."""
     python: float
     """The read-outs of one day, stored, with every segment, and what their pages plot."""
-    cap: float
-    """What a cap on one of the metrics adds: its sums as of every day there is."""
     daily_update_with_cap: float
+    after_another_age: float
+    """The same day again, after one user got another age and one more was assigned."""
     later_daily_update: float
     """Also with a cap, and twice the history."""
 
@@ -153,6 +153,18 @@ class ManyExperiments:
                 """
             )
 
+    def change_users(self) -> None:
+        """One user gets another age, and one more is assigned."""
+        with duckdb.connect(self.path) as connection:
+            connection.execute(
+                """
+                update analytics.dim_user set age = 'a0' where user_id = 1;
+                insert into analytics.dim_user
+                select -1, variant_id, assigned_at, num_of_assignments, age, gender, has_metadata
+                from analytics.dim_user where user_id = 2;
+                """
+            )
+
     def cap(self, metric_id: str) -> None:
         """Cut the largest one in a hundred of its totals."""
         with duckdb.connect(self.path) as connection:
@@ -241,16 +253,20 @@ def costs(folder: Path) -> Costs:
     warehouse.prepare()
     bare = median_seconds(3, warehouse.bare)
     same_sums = median_seconds(3, warehouse.same_sums)
-    first_build = warehouse.build()
-    warehouse.read_out()
+    first_looks = warehouse.build() + warehouse.read_out()
     warehouse.add_days(DAYS, DAYS + 1)
     daily_update = warehouse.build()
     python = warehouse.read_out()
+    warehouse.change_users()
+    after_another_age = warehouse.build()
     warehouse.cap("mean_revenue")
-    cap = warehouse.build()
+    warehouse.build()
     warehouse.add_days(DAYS + 1, DAYS + 2)
     with_cap = warehouse.build()
     warehouse.add_days(DAYS + 2, 2 * DAYS)
     warehouse.build()
     warehouse.add_days(2 * DAYS, 2 * DAYS + 1)
-    return Costs(bare, same_sums, first_build, daily_update, python, cap, with_cap, warehouse.build())
+    return Costs(
+        *(bare, same_sums, first_looks, daily_update, python, with_cap, after_another_age),
+        later_daily_update=warehouse.build(),
+    )
