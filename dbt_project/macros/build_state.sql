@@ -13,9 +13,11 @@
 {% endmacro %}
 
 
-{#- Before a run: every table of models/state.yml that is not there yet. -#}
-{% macro create_state() %}
+{#- Before a run: every table of models/state.yml that is not there yet. It commits, since dbt takes back what a hook does
+    in a transaction that a query has opened; without a query, there may be no connection. -#}
+{% macro prepare_state() %}
     {%- if execute and flags.WHICH in ('run', 'build', 'snapshot') -%}
+        {%- do run_query('select 1') -%}
         {%- for table in graph.sources.values() if table.source_name == 'state' %}
             {%- set keys = table.config.meta %}
             create table if not exists {{ build_state(table.name) }} (
@@ -24,6 +26,8 @@
                 {%- endfor %}
             ) {{ table_attributes(keys.get('dist', 'all'), keys.get('sort')) }};
         {%- endfor %}
+        {{ drop_retired() }}
+        commit
     {%- endif -%}
 {% endmacro %}
 

@@ -51,18 +51,14 @@
 {%- endmacro %}
 
 
-{#- Before a run: relations that no model builds, of a database that an older version of the project built. -#}
+{#- Relations that no model builds, of a database that an older version of the project built. -#}
 {% macro drop_retired() %}
-    {%- if flags.WHICH in ('run', 'build') -%}
-        {%- for view in ['experiment_metric_days'] %}
-        drop view if exists {{ build_state(view) }};
-        {%- endfor %}
-        {%- for table in ['daily_sums', 'capped_sums', 'reconciliation'] %}
-        drop table if exists {{ build_state('experiment_' ~ table) }};
-        drop table if exists {{ build_state('built_experiment_' ~ table) }};
-        drop table if exists {{ build_state('built_experiment_' ~ table ~ '_day') }};
-        {%- endfor %}
-        drop table if exists {{ build_state('built_experiment_units') }};
-        drop table if exists {{ build_state('built_experiment_units_day') }};
-    {%- endif -%}
+    drop view if exists {{ build_state('experiment_metric_days') }};
+    {%- for table in ['daily_sums', 'capped_sums', 'reconciliation', 'units'] %}
+    {%- if table != 'units' %}
+    drop table if exists {{ build_state('experiment_' ~ table) }};
+    {%- endif %}
+    drop table if exists {{ build_state('built_experiment_' ~ table) }};
+    drop table if exists {{ build_state('built_experiment_' ~ table ~ '_day') }};
+    {%- endfor %}
 {% endmacro %}
