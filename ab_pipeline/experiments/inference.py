@@ -32,7 +32,8 @@ class Comparison:
     """A treatment against the control.
 
     Raises:
-        NoNumberError: neither varies.
+        NoNumberError: one of them does not vary. A mean without an error would be taken for certain, and a small arm
+            without an event makes any other one significant.
     """
 
     control: Sample
@@ -41,6 +42,8 @@ class Comparison:
     def __post_init__(self) -> None:
         if self.error_variance <= 0:
             raise NoNumberError("no user differs from another")
+        if min(self.control.variance, self.treatment.variance) <= 0:
+            raise NoNumberError("in one of the variants no user differs from another")
 
     @property
     def effect(self) -> float:
