@@ -192,7 +192,7 @@ def _experiments_behind(session: Session) -> str:
     if "experiment_changes" not in tables_in(session, BUILT_SCHEMA):
         return ""
     rows = session.rows(f"select experiment_id from {BUILT_SCHEMA}.experiment_changes where is_due order by 1")
-    return " ".join(name for (name,) in rows)
+    return " ".join(name or "days" for (name,) in rows)
 
 
 def _recorded(session: Session, state: str) -> Row | None:

@@ -102,3 +102,12 @@ final as (
 
 select * from final
 where from_day is not null or is_due
+union all
+-- dim_experiment may be older than the days, and not know that one of its experiments has begun
+select
+    cast(null as varchar(64)) as experiment_id,
+    cast(null as date) as from_day,
+    true as is_due
+from changed_days
+where is_rebuilt = 1
+having count(*) > 0
