@@ -49,8 +49,8 @@ changed as (
     from experiments
     inner join changed_days
         on
-            changed_days.datestamp >= experiments.start_date - experiments.pre_period_days
-            and changed_days.datestamp <= experiments.end_date
+            experiments.start_date - experiments.pre_period_days <= changed_days.datestamp
+            and experiments.end_date >= changed_days.datestamp
     group by experiments.experiment_id
 
 ),
@@ -82,7 +82,10 @@ final as (
                 and coalesce(changed.first_day, experiments.start_date) >= experiments.start_date
                 then least(
                     changed.first_day,
-                    case when built.last_day <> experiments.last_day then least(built.last_day, experiments.last_day) + 1 end
+                    case
+                        when built.last_day <> experiments.last_day
+                            then least(built.last_day, experiments.last_day) + 1
+                    end
                 )
             else {{ before_all_days() }}
         end as from_day,

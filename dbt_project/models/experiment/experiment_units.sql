@@ -23,7 +23,8 @@ units as (
         {{ 'kept.pre_' ~ measure if keeps else 0 }} as kept_pre_{{ measure }},
         {% endfor -%}
         {{ 'kept.pre_days' if keeps else 0 }} as kept_pre_days,
-        {{ 'coalesce(kept.last_day + 1, ' if keeps }}exposures.first_day - exposures.pre_period_days{{ ')' if keeps }} as from_day
+        {{ 'coalesce(kept.last_day + 1, ' if keeps }}exposures.first_day - exposures.pre_period_days{{ ')' if keeps }}
+            as from_day
     from exposures
     {% if keeps -%}
     left join {{ ref('experiment_changes') }} as changes on exposures.experiment_id = changes.experiment_id
@@ -44,6 +45,13 @@ units as (
 
 ),
 
+oldest as (
+
+    select min(from_day) as from_day from units
+    where from_day <= last_day
+
+),
+
 totals as (
 
     select
@@ -51,7 +59,8 @@ totals as (
         units.user_id,
         {% for measure in measures() -%}
         sum(case when user_days.datestamp >= units.first_day then user_days.{{ measure }} else 0 end) as {{ measure }},
-        sum(case when user_days.datestamp < units.first_day then user_days.{{ measure }} else 0 end) as pre_{{ measure }},
+        sum(case when user_days.datestamp < units.first_day then user_days.{{ measure }} else 0 end)
+            as pre_{{ measure }},
         {% endfor -%}
         sum(case when user_days.datestamp < units.first_day then 1 else 0 end) as pre_days
     from user_days
@@ -60,7 +69,7 @@ totals as (
         user_days.datestamp >= units.from_day
         and user_days.datestamp <= units.last_day
         -- so that days that nobody asks for are not joined
-        and user_days.datestamp >= (select min(units.from_day) from units where units.from_day <= units.last_day)
+        and user_days.datestamp >= (select oldest.from_day from oldest)
     group by units.variant_id, units.user_id
 
 ),
@@ -76,7 +85,10 @@ final as (
         units.last_day,
         units.age,
         units.gender,
-        case when coalesce(units.kept_pre_days, 0) + coalesce(totals.pre_days, 0) > 0 then 'returning' else 'new' end as activity,
+        case
+            when coalesce(units.kept_pre_days, 0) + coalesce(totals.pre_days, 0) > 0 then 'returning'
+            else 'new'
+        end as activity,
         units.has_metadata,
         units.num_of_assignments,
         units.several_from,
@@ -91,7 +103,8 @@ final as (
             coalesce(units.kept_{{ measure }}, 0) + coalesce({{ once('totals.', measure, 'units.') }}, 0) as bigint
         ) as {{ measure }},
         cast(
-            coalesce(units.kept_pre_{{ measure }}, 0) + coalesce({{ once('totals.pre_', measure, 'units.') }}, 0) as bigint
+            coalesce(units.kept_pre_{{ measure }}, 0)
+            + coalesce({{ once('totals.pre_', measure, 'units.') }}, 0) as bigint
         ) as pre_{{ measure }},
         {% endfor -%}
         cast(coalesce(units.kept_pre_days, 0) + coalesce(totals.pre_days, 0) as bigint) as pre_days
