@@ -318,6 +318,11 @@ class Settings(BaseSettings):
         return f"{self.target}-{self.database}" + (f"-{link.name[-6:]}" if link else "")
 
     @property
+    def compared_days(self) -> int | None:
+        """How many of the newest days a read-out compares with raw rows; None for all, which Redshift would scan."""
+        return None if self.target == "local" else self.lookback_days
+
+    @property
     def seconds_between_looks(self) -> int:
         """How long the raw-change sensor waits at the least."""
         if self.sensor_seconds:

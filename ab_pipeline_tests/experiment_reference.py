@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from ab_pipeline.experiments.moments import Cell
+from ab_pipeline.readouts.quality_inputs import look_days
+from ab_pipeline.readouts.statistics import newest_statistics, statistics_as_of
+from ab_pipeline.warehouse.base import Session
 from ab_pipeline_tests.dbt_warehouse import Connection
 
 MEASURES = ("num_of_items", "num_of_clicks", "num_of_purchases", "revenue")
@@ -33,6 +37,8 @@ class Unit:
     age: str | None
     gender: str | None
     first_day: date
+    several_from: date
+    """The day from which the user is in several variants, and not counted."""
     pre_period: timedelta
     days: dict[date, dict[str, int]]
 
@@ -69,9 +75,11 @@ def expected_statistics(connection: Connection) -> dict[Key, Sums]:
             continue
         units = _units(connection, name, start, timedelta(days=pre_days), end=end, last=last)
         # a day on which nothing happened to anybody is no look
-        active = {day for unit in units for day in unit.days if unit.first_day <= day <= last}
-        for as_of in sorted(active | {unit.first_day for unit in units}):
-            present = [unit for unit in units if unit.first_day <= as_of]
+        active = {
+            day for unit in units for day in unit.days if unit.first_day <= day <= last and day < unit.several_from
+        }
+        for as_of in sorted(active | {unit.first_day for unit in units if unit.first_day < unit.several_from}):
+            present = [unit for unit in units if unit.first_day <= as_of < unit.several_from]
             for metric in metrics:
                 found |= _sums(name, metric, present, as_of)
     return found
@@ -92,17 +100,21 @@ def _units(
         " where datestamp is not null and variant_id is not null"
     ).fetchall():
         rows[user, variant][day] = {m: value or 0 for m, value in zip(MEASURES, values, strict=True)}
-    users = [row[0] for row in assigned]
+    first_days: dict[int, list[date]] = defaultdict(list)
+    for user, _, assigned_on, *_ in assigned:
+        if max(assigned_on or start, start) <= end:
+            first_days[user].append(max(assigned_on or start, start))
     units: list[Unit] = []
     for user, variant, assigned_on, age, gender, has_metadata, copies in assigned:
         first_day = max(assigned_on or start, start)
-        if users.count(user) > 1 or not has_metadata or first_day > min(end, last):
+        if not has_metadata or first_day > min(end, last):
             continue
         once = {
             day: {m: v // copies if m in ("num_of_purchases", "revenue") else v for m, v in row.items()}
             for day, row in rows[user, variant].items()
         }
-        units.append(Unit(variant, age, gender, first_day, pre_period, once))
+        several_from = sorted([*first_days[user], date.max])[1]
+        units.append(Unit(variant, age, gender, first_day, several_from, pre_period, once))
     return units
 
 
@@ -135,12 +147,48 @@ def _cap(metric: Metric, units: list[Unit], as_of: date) -> int | None:
     return next(t for place, t in enumerate(totals, start=1) if place >= metric.cap * len(totals))
 
 
-def built_statistics(connection: Connection) -> dict[Key, tuple[Any, ...]]:
-    """What `experiment_statistics` holds."""
-    rows = connection.execute(
-        "select experiment_id, metric_id, variant_id, segment, as_of, cap is not null,"
-        " users, y, d, x, z, yy, dd, xx, zz, yd, yx, yz, dx, dz, xz from analytics.experiment_statistics"
-    ).fetchall()
-    found = {row[:6]: row[6:] for row in rows}
+def built_statistics(session: Session) -> dict[Key, tuple[Any, ...]]:
+    """What the package reads: `experiment_statistics` of the newest day, the as-of query of every other.
+
+    A day on which nothing happened to anybody is as the one before, and is left out.
+    """
+    active: dict[str, set[date]] = defaultdict(set)
+    for name, day in session.rows(
+        """
+        select units.experiment_id, user_days.datestamp
+        from analytics.experiment_units as units
+        inner join analytics.analytics_variant_user_daily as user_days
+            on units.user_id = user_days.user_id and units.variant_id = user_days.variant_id
+        where user_days.datestamp >= units.first_day and user_days.datestamp <= units.last_day
+            and units.has_metadata and (units.several_from is null or units.several_from > user_days.datestamp)
+        union
+        select experiment_id, first_day from analytics.experiment_units
+        where first_day <= last_day and has_metadata and (several_from is null or several_from > first_day)
+        """
+    ):
+        active[name].add(day)
+    newest = {name: days[-1] for name, days in look_days(session).items()}
+    found: dict[Key, tuple[Any, ...]] = {}
+    for name, days in active.items():
+        read = {day: statistics_as_of(session, [name], day) for day in days}
+        built = newest_statistics(session, [name])
+        assert {cell.as_of for cell in built} <= {newest[name]}
+        assert _by_key(built) == _by_key(statistics_as_of(session, [name], newest[name]))
+        if newest[name] in days:
+            read[newest[name]] = built
+        for cells in read.values():
+            found |= _by_key(cells)
+    return found
+
+
+def _by_key(cells: Iterable[Cell]) -> dict[Key, tuple[Any, ...]]:
+    rows = [
+        (
+            (cell.experiment_id, cell.metric_id, cell.variant_id, cell.segment, cell.as_of, cell.is_capped),
+            astuple(cell.moments),
+        )
+        for cell in cells
+    ]
+    found = dict(rows)
     assert len(found) == len(rows)
     return found

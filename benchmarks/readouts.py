@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import duckdb
@@ -51,15 +51,15 @@ class Costs:
     """One aggregate query: users' totals, then the moments of ten metrics by variant, of the last day."""
     same_sums: float
     """One that has what a look at the last day needs: every sum, also with the pre-period's, by segment."""
-    first_build: float
-    """The sums of every segment as of every day."""
+    first_looks: float
+    """A look at every experiment as of every day: nothing is stored yet."""
     daily_update: float
     """Those of one more day, with all the history there."""
     python: float
     """The read-outs of one day, stored, with every segment, and what their pages plot."""
-    cap: float
-    """What a cap on one of the metrics adds: its sums as of every day there is."""
     daily_update_with_cap: float
+    after_another_age: float
+    """The same day again, after one user got another age and one more was assigned."""
     later_daily_update: float
     """Also with a cap, and twice the history."""
 
@@ -93,8 +93,9 @@ class ManyExperiments:
                 create table analytics.fact_user_event as
                 select user_id, datestamp, datestamp::timestamp as occurred_at, 1 as item_id, 1 as clicked,
                     1 as purchased, 1 as paidamount from analytics.analytics_variant_user_daily;
-                create table analytics.built_day (datestamp date, build_id varchar);
-                create table analytics.rolled_back_day (datestamp date, build_id varchar);
+                create table analytics.built_day (
+                    datestamp date, num_of_events bigint, signature varchar, build_id varchar, built_at timestamp);
+                create table analytics.rolled_back_day (datestamp date, build_id varchar, rolled_back_at timestamp);
                 create table analytics.dim_user as
                 select user_id, variant_id, null::timestamp as assigned_at, 1::bigint as num_of_assignments,
                     age, gender, true as has_metadata from ({self._rows(0, 1)});
@@ -129,11 +130,11 @@ class ManyExperiments:
             )
             connection.execute(
                 "create table analytics.metrics (metric_id varchar, kind varchar, numerator varchar,"
-                " denominator varchar, cap double)"
+                " denominator varchar, cap double, direction varchar, role varchar, minimum_effect double)"
             )
             connection.executemany(
-                "insert into analytics.metrics values (?, ?, ?, ?, ?)",
-                [[m.metric_id, m.kind, m.numerator, m.denominator, m.cap] for m in registry.metrics],
+                "insert into analytics.metrics values (?, ?, ?, ?, ?, ?, ?, ?)",
+                [list(astuple(metric)) for metric in registry.metrics],
             )
         self.add_days(0, DAYS)
 
@@ -147,7 +148,20 @@ class ManyExperiments:
                 insert into analytics.fact_user_event
                 select user_id, datestamp, datestamp, 1, 1, num_of_purchases, revenue from ({self._rows(first, last)});
                 insert into analytics.built_day
-                select date '{FIRST_DAY}' + d::integer, 'build ' || d from range({first}, {last}) as days(d);
+                select date '{FIRST_DAY}' + d::integer, 1, 's', 'build ' || d, now()::timestamp
+                from range({first}, {last}) as days(d);
+                """
+            )
+
+    def change_users(self) -> None:
+        """One user gets another age, and one more is assigned."""
+        with duckdb.connect(self.path) as connection:
+            connection.execute(
+                """
+                update analytics.dim_user set age = 'a0' where user_id = 1;
+                insert into analytics.dim_user
+                select -1, variant_id, assigned_at, num_of_assignments, age, gender, has_metadata
+                from analytics.dim_user where user_id = 2;
                 """
             )
 
@@ -239,16 +253,20 @@ def costs(folder: Path) -> Costs:
     warehouse.prepare()
     bare = median_seconds(3, warehouse.bare)
     same_sums = median_seconds(3, warehouse.same_sums)
-    first_build = warehouse.build()
-    warehouse.read_out()
+    first_looks = warehouse.build() + warehouse.read_out()
     warehouse.add_days(DAYS, DAYS + 1)
     daily_update = warehouse.build()
     python = warehouse.read_out()
+    warehouse.change_users()
+    after_another_age = warehouse.build()
     warehouse.cap("mean_revenue")
-    cap = warehouse.build()
+    warehouse.build()
     warehouse.add_days(DAYS + 1, DAYS + 2)
     with_cap = warehouse.build()
     warehouse.add_days(DAYS + 2, 2 * DAYS)
     warehouse.build()
     warehouse.add_days(2 * DAYS, 2 * DAYS + 1)
-    return Costs(bare, same_sums, first_build, daily_update, python, cap, with_cap, warehouse.build())
+    return Costs(
+        *(bare, same_sums, first_looks, daily_update, python, with_cap, after_another_age),
+        later_daily_update=warehouse.build(),
+    )

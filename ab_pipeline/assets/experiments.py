@@ -34,13 +34,9 @@ RESULTS, REPORT = AssetKey("experiment_results"), AssetKey("experiment_report")
 _READ = (
     "experiment_statistics",
     "experiment_assignments",
-    "experiment_reconciliation",
-    "experiment_metric_days",
     "experiment_distribution",
     "metrics",
 )
-# the other gates are about one experiment, whose verdict they withhold: the others go on
-_BLOCKING = {"reconciles"}
 # nothing is wrong with the data, of which dbt's test every_variant_is_declared warns as well
 _ONLY_WARNING = {"declared"}
 _SEVERITY = {Status.FAIL: AssetCheckSeverity.ERROR, Status.WARN: AssetCheckSeverity.WARN}
@@ -85,7 +81,6 @@ def readout_assets(
             AssetCheckSpec(
                 gate,
                 asset=RESULTS,
-                blocking=gate in _BLOCKING,
                 description=f"{title}: the newest look at every experiment.",
             )
             for gate, title in GATES.items()
@@ -105,7 +100,7 @@ def readout_assets(
 
         registry = read_registry(seeds)
         with warehouse.open(read_only=False) as session:
-            refreshed = evaluate_due(session, registry, dt.datetime.now(dt.UTC))
+            refreshed = evaluate_due(session, registry, dt.datetime.now(dt.UTC), compared_days=settings.compared_days)
             history = verdict_history(session)
             unread = why_unread(session, registry, [one.experiment.experiment_id for one in refreshed.newest])
         for one in refreshed.newest:

@@ -11,10 +11,11 @@ from ab_pipeline.assets.translator import AbPipelineTranslator
 
 
 def raw_assets(manifest: Mapping[str, Any], translator: AbPipelineTranslator) -> list[AssetSpec]:
-    """One external asset a dbt source, described as `models/src/sources.yml` describes it."""
+    """One external asset a raw table, described as `models/src/sources.yml` describes it."""
     return [
         translator.get_asset_spec(manifest, unique_id, None).replace_attributes(
             group_name="raw_data", description=source["description"]
         )
         for unique_id, source in manifest["sources"].items()
+        if source["source_name"] == "raw_data"
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dagster import MetadataValue, PartitionsDefinition
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+from dagster import AssetSpec, MetadataValue, PartitionsDefinition
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 
 
 class AbPipelineTranslator(DagsterDbtTranslator):
@@ -16,6 +16,11 @@ class AbPipelineTranslator(DagsterDbtTranslator):
         super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
         self._partitions = partitions
         self._docs = f"{dagster_url.rstrip('/')}/docs/" if dagster_url else ""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> AssetSpec:
+        """Dagster's, without what the pipeline remembers of its own builds: that is no data that somebody lands."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        return spec.replace_attributes(deps=[dep for dep in spec.deps if dep.asset_key.path[0] != "state"])
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
         """Dagster's, and where `ab-pipeline serve` shows dbt's documentation of it."""

@@ -17,7 +17,6 @@ STALE_USERS = "users"
 MISSING_USERS = "dim_user"
 STALE_EXPERIMENTS = "experiments"
 STALE_REGISTRY = "registry"
-_EXPERIMENT_MODELS = ("units", "daily_sums", "capped_sums", "reconciliation")
 DIMENSIONS = (USER_VARIANT, USER_METADATA)
 
 
@@ -181,7 +180,7 @@ def dimension_changes(session: Session, there: Mapping[str, RawSide]) -> dict[st
         changes[MISSING_USERS] = "missing"
     elif is_built(session, ["built_dimensions"]):
         carried = session.rows(f"select variant_signature, metadata_signature from {BUILT_SCHEMA}.built_dimensions")
-        if carried != [tuple(dimensions)]:
+        if carried and carried != [tuple(dimensions)]:
             changes[STALE_USERS] = f"{dimensions} {carried}"
     if behind := _experiments_behind(session):
         changes[STALE_EXPERIMENTS] = behind
@@ -189,24 +188,11 @@ def dimension_changes(session: Session, there: Mapping[str, RawSide]) -> dict[st
 
 
 def _experiments_behind(session: Session) -> str:
-    """The experiment tables that were not made from the daily table's newest builds: a run that ended halfway."""
-    names = tables_in(session, BUILT_SCHEMA)
-    states = [f"built_experiment_{model}_day" for model in _EXPERIMENT_MODELS]
-    behind = [
-        state
-        for state in states
-        if {state, "built_day"} <= names
-        and session.rows(
-            f"""
-            select 1
-            from (select datestamp, build_id from {BUILT_SCHEMA}.built_day where datestamp is not null) as days
-            full outer join {BUILT_SCHEMA}.{state} as consumed on days.datestamp = consumed.datestamp
-            where days.build_id is null or consumed.build is null or substring(consumed.build, 1, 36) <> days.build_id
-            limit 1
-            """
-        )
-    ]
-    return " ".join(behind)
+    """The experiments whose tables are not what a build would make of them: a run ended halfway."""
+    if "experiment_changes" not in tables_in(session, BUILT_SCHEMA):
+        return ""
+    rows = session.rows(f"select experiment_id from {BUILT_SCHEMA}.experiment_changes where is_due order by 1")
+    return " ".join(name or "days" for (name,) in rows)
 
 
 def _recorded(session: Session, state: str) -> Row | None:

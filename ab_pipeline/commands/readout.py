@@ -32,8 +32,10 @@ def readout(experiment: str, as_of: dt.date | None, verbose: bool, is_json: bool
     settings = get_settings()
     registry = read_registry(settings.registry)
     with warehouse_of(settings, is_patient=True).open() as session:
-        found = evaluate(session, registry, experiment, as_of)
+        found = evaluate(session, registry, experiment, as_of, compared_days=settings.compared_days)
     if is_json:
+        for edit in found.not_built:
+            click.echo(f"edited and not built yet: {edit}", err=True)
         click.echo(to_json(found.readout))
     else:
         print_readout(report_of(found), verbose=verbose)

@@ -31,7 +31,7 @@ def print_readout(report: Report, *, verbose: bool = False) -> None:
     readout, out = report.readout, console()
     name = escape(f"{report.experiment.name}, as of {readout.as_of}")
     out.print(f"{name}: [bold {_COLOURS[readout.verdict]}]{escape(report.headline)}[/]")
-    for reason in readout.reasons:
+    for reason in (*readout.reasons, *report.notices):
         out.print(Padding(Text(reason), (0, 0, 0, 2)) if out.is_terminal else f"  {escape(reason)}")
     gates = Table("gate", "", "p", "detail", title="Gates", title_justify="left")
     for gate in readout.gates:

@@ -36,11 +36,13 @@ def report(experiment: str | None, as_of: dt.date | None, folder: Path | None) -
     store = open_store(str(folder) if folder else settings.pages_location)
     if experiment:
         with warehouse_of(settings, is_patient=True).open() as session:
-            one = report_of(evaluate(session, registry, experiment, as_of))
+            one = report_of(evaluate(session, registry, experiment, as_of, compared_days=settings.compared_days))
         click.echo(f"{store.location}/{write_page(one, store)}: {one.headline}")
         return
     with warehouse_of(settings, is_patient=True).open() as session:
-        reports = [report_of(found) for found in evaluate_newest(session, registry)]
+        reports = [
+            report_of(found) for found in evaluate_newest(session, registry, compared_days=settings.compared_days)
+        ]
         read = [one.experiment.experiment_id for one in reports]
         entries = entries_of(registry, reports, verdict_history(session), why_unread(session, registry, read))
     headlines = [entry.report.headline for entry in entries if entry.report]

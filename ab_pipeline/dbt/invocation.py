@@ -133,8 +133,12 @@ class DbtThread(DbtCliInvocation):
             context.add_asset_metadata(found, key, day)
 
     def _look_before(self, event: dict[str, Any]) -> None:
-        """At the first node of all, which is ahead of every table: is there a daily table to compare with?"""
-        if self._was_there is None and event["data"].get("node_info"):
+        """At the first node of all, which is ahead of every table: is there a daily table to compare with?
+
+        Hooks of the run come first. They share one connection, which a question of ours would close.
+        """
+        kind = event["data"].get("node_info", {}).get("resource_type", "operation")
+        if self._was_there is None and kind != "operation":
             self._was_there = False
             kept = (
                 node for node in self.manifest["nodes"].values() if node["config"].get("meta", {}).get("keeps_changes")

@@ -19,12 +19,22 @@ class AssignedUsers:
 
 
 @dataclass(frozen=True)
-class Reconciliation:
-    """A measure summed over the units of an experiment, and over the raw rows they come from."""
+class RawComparison:
+    """Days of an experiment's data, as the tables were built beside what the raw table holds."""
 
-    measure: str
-    raw: float
-    units: float
+    compared: tuple[dt.date, ...]
+    not_built: tuple[dt.date, ...] = ()
+    """The raw table has rows of them, the tables none."""
+    differing: tuple[dt.date, ...] = ()
+    """Built from other rows than the raw table holds, and so they were at the comparison before."""
+    on_their_way: tuple[dt.date, ...] = ()
+    """The same, found for the first time: the refresh that builds them may not have begun."""
+    rolled_back: tuple[dt.date, ...] = ()
+    """Taken back to the build before, on purpose."""
+
+    def up_to(self, day: dt.date) -> RawComparison:
+        """Of the days up to one, included."""
+        return RawComparison(*(tuple(one for one in days if one <= day) for days in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,5 @@ class Evidence:
     """None where users have no names."""
     users_without_metadata: int | None
     """None where there is no such thing, as in a single file."""
-    reconciliations: tuple[Reconciliation, ...] = ()
-    rolled_back_days: tuple[dt.date, ...] = ()
-    """Not in the reconciliations: such a day has the rows of another build than its events."""
+    raw: RawComparison | None = None
+    """None where there is no raw table beside the data."""

@@ -111,7 +111,7 @@ def _gates(
         sample_ratio_by_day(variants, assigned),
         receives_users(variants, assigned),
         several_variants(evidence.users_in_several_variants, users),
-        reconciles(evidence.reconciliations, evidence.rolled_back_days),
+        reconciles(evidence.raw),
         missing_metadata(evidence.users_without_metadata, users),
         pre_period_balance(subjects),
         aa_false_win(experiment, found),

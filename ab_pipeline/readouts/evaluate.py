@@ -5,24 +5,35 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import ab_pipeline.experiments
 from ab_pipeline.experiments.declaration import Experiment, Metric
-from ab_pipeline.experiments.moments import Cell
+from ab_pipeline.experiments.evidence import Evidence, RawComparison
+from ab_pipeline.experiments.moments import ALL_USERS, Cell
 from ab_pipeline.experiments.readout import read_out
 from ab_pipeline.experiments.registry import Registry
 from ab_pipeline.experiments.result import Readout
 from ab_pipeline.experiments.series import Series
+from ab_pipeline.readouts.declarations import Declared, built_declarations
 from ab_pipeline.readouts.errors import ReadoutError
+from ab_pipeline.readouts.quality_inputs import (
+    compare_with_raw,
+    evidence_as_of,
+    exposed_users,
+    input_fingerprints,
+    look_days,
+    of_experiment,
+    remember_differences,
+)
 from ab_pipeline.readouts.series import series_of
-from ab_pipeline.readouts.store import StoredLook, store, stored_bases
-from ab_pipeline.readouts.sums import cells_of, cells_of_all_users, counts_of, days_of, experiments_there
+from ab_pipeline.readouts.statistics import newest_statistics, statistics_as_of
+from ab_pipeline.readouts.store import ChangedVerdict, NewLook, adopt, changed_verdicts, store, stored_fingerprints
 from ab_pipeline.readouts.unread import why_unread
-from ab_pipeline.warehouse.base import BUILT_SCHEMA, Session
+from ab_pipeline.warehouse.base import Session
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,10 @@ class Evaluation:
     metrics: tuple[Metric, ...]
     readout: Readout
     series: Series
+    changed_verdicts: tuple[ChangedVerdict, ...] = ()
+    """What earlier looks said that were read otherwise later."""
+    not_built: tuple[str, ...] = ()
+    """What the files declare that the numbers were not made of."""
 
 
 @dataclass(frozen=True)
@@ -53,136 +68,141 @@ def code_version() -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
-def evaluate(session: Session, registry: Registry, experiment_id: str, as_of: dt.date | None = None) -> Evaluation:
+def evaluate(
+    session: Session,
+    files: Registry,
+    experiment_id: str,
+    as_of: dt.date | None = None,
+    *,
+    compared_days: int | None = None,
+) -> Evaluation:
     """Read one experiment out, as of its newest day or another; nothing is stored.
 
     Raises:
         ReadoutError: there is no such experiment, or no data of it as of that day.
         WarehouseError: nothing is built.
     """
-    experiments = _experiments(session, registry)
+    built = _Built(session, files, dt.datetime.now(dt.UTC), compared_days)
+    experiments = built.declared.experiments
+    unread = why_unread(session, files, experiments)
+    if experiment_id in unread:
+        raise ReadoutError(f"{experiment_id}: {unread[experiment_id]}")
     if experiment_id not in experiments:
         raise ReadoutError(f"no experiment is called {experiment_id!r}: there are {', '.join(experiments)}")
-    experiment, days = experiments[experiment_id], days_of(session, experiment_id)
+    days = built.days.get(experiment_id)
     if not days:
-        raise ReadoutError(f"{experiment_id}: {why_unread(session, registry).get(experiment_id, 'it has no users')}")
+        raise ReadoutError(f"{experiment_id}: {why_unread(session, files).get(experiment_id, 'it has no users')}")
     day = as_of or days[-1]
     if day not in days:
         raise ReadoutError(f"{experiment_id} cannot be read out as of {day}: its days are {days[0]} to {days[-1]}")
-    counts = counts_of(session, [experiment_id])[experiment_id]
-    readout = read_out(experiment, registry.metrics, cells_of(session, [experiment_id], day), counts.as_of(day), day)
-    series = series_of(session, {experiment_id: day}, with_bins=day == days[-1])[experiment_id]
-    return Evaluation(experiment, registry.metrics, readout, series)
+    if day == days[-1]:
+        [look] = built.newest([experiment_id])
+        return built.with_series([look.readout])[0]
+    look = built.new_look(experiment_id, day, statistics_as_of(session, [experiment_id], day))
+    return built.with_series([look.readout], with_bins=False)[0]
 
 
-def evaluate_newest(session: Session, registry: Registry) -> tuple[Evaluation, ...]:
+def evaluate_newest(session: Session, files: Registry, *, compared_days: int | None = None) -> tuple[Evaluation, ...]:
     """Every experiment that has users, as of its newest day; nothing is stored.
 
     Raises:
         WarehouseError: nothing is built.
     """
-    experiments = _experiments(session, registry)
-    newest = _newest(_bases(session, experiments, registry))
-    return _with_series(session, experiments, registry, _newest_readouts(session, experiments, registry, newest))
+    built = _Built(session, files, dt.datetime.now(dt.UTC), compared_days)
+    return built.with_series([look.readout for look in built.newest(built.names)])
 
 
-def evaluate_due(session: Session, registry: Registry, now: dt.datetime) -> Refreshed:
-    """Store every look that is missing or whose sums were built again since, and evaluate the newest of each.
+def evaluate_due(session: Session, files: Registry, now: dt.datetime, *, compared_days: int | None = None) -> Refreshed:
+    """Store every look that is missing or whose days were corrected since, and evaluate the newest of each.
 
-    The newest look of an experiment has all segments, and follows the declarations and the code too. Older ones that
-    are missing have all users only: enough for the effect by day, at a tenth of the time.
+    The newest look of an experiment has all segments, and follows whatever it depends on. An older one has all users
+    only: enough for the effect by day, at a tenth of the time. It is due while it is missing, and once events of its
+    days changed: who was assigned or declared otherwise later is no matter of it.
     """
-    experiments = _experiments(session, registry)
-    bases = _bases(session, experiments, registry)
-    newest = _newest(bases)
-    stored = stored_bases(session)
-    due = {key: basis for key, basis in bases.items() if stored.get(key) != basis}
-    readouts = _newest_readouts(session, experiments, registry, newest)
+    built = _Built(session, files, now, compared_days)
+    newest = built.newest(built.names)
+    stored = stored_fingerprints(session)
+    of_newest = {(look.readout.experiment_id, look.readout.as_of) for look in newest}
+    older = {key: fingerprint for key, fingerprint in built.fingerprints.items() if key not in of_newest}
+    adopted = {key: fingerprint for key, fingerprint in older.items() if key in stored and stored[key] is None}
+    if adopted:
+        adopt(session, adopted)
     looks = [
-        *(StoredLook(one, due[key]) for one in readouts if (key := (one.experiment_id, one.as_of)) in due),
-        *_older_looks(session, experiments, registry, {key: due[key] for key in due if newest[key[0]] != key[1]}),
+        look
+        for look in newest
+        if stored.get((look.readout.experiment_id, look.readout.as_of)) != look.input_fingerprint
     ]
+    due: dict[dt.date, list[str]] = defaultdict(list)
+    for (name, day), fingerprint in older.items():
+        if (name, day) not in adopted and (stored.get((name, day)) or "").partition(" ")[0] != fingerprint:
+            due[day].append(name)
+    for day, names in due.items():
+        cells = statistics_as_of(session, names, day, only_all_users=True)
+        looks += [built.new_look(name, day, cells, only_all_users=True) for name in names]
     if looks:
         store(session, looks, code_version(), now)
-    return Refreshed(len(looks), _with_series(session, experiments, registry, readouts))
+    if built.comparison:
+        remember_differences(session, built.comparison)
+    return Refreshed(len(looks), built.with_series([look.readout for look in newest]))
 
 
-def _experiments(session: Session, registry: Registry) -> dict[str, Experiment]:
-    return {experiment.experiment_id: experiment for experiment in experiments_there(session, registry)}
+class _Built:
+    """What is built, read once for all experiments."""
 
+    def __init__(self, session: Session, files: Registry, now: dt.datetime, compared_days: int | None) -> None:
+        self._session = session
+        self.declared: Declared = built_declarations(session, files)
+        self.days = {name: days for name, days in look_days(session).items() if name in self.declared.experiments}
+        self.names = [name for name in self.declared.experiments if name in self.days]
+        starts = {name: (one.start_date, one.pre_period_days) for name, one in self.declared.experiments.items()}
+        self.fingerprints = input_fingerprints(session, self.days, starts)
+        self.comparison = self._compared(now.date(), compared_days)
+        self._exposed = exposed_users(session, self.names)
 
-def _with_series(
-    session: Session, experiments: dict[str, Experiment], registry: Registry, readouts: Sequence[Readout]
-) -> tuple[Evaluation, ...]:
-    series = series_of(session, {one.experiment_id: one.as_of for one in readouts})
-    return tuple(
-        Evaluation(experiments[one.experiment_id], registry.metrics, one, series[one.experiment_id]) for one in readouts
-    )
+    def _compared(self, today: dt.date, compared_days: int | None) -> RawComparison | None:
+        experiments = [self.declared.experiments[name] for name in self.names]
+        if not experiments:
+            return None
+        since = min(one.start_date - dt.timedelta(days=one.pre_period_days) for one in experiments)
+        if compared_days is not None:
+            since = max(since, max(days[-1] for days in self.days.values()) - dt.timedelta(days=compared_days))
+        return compare_with_raw(self._session, since, today)
 
+    def newest(self, names: Sequence[str]) -> list[NewLook]:
+        """As of each experiment's newest day, with every segment."""
+        cells = newest_statistics(self._session, names)
+        return [self.new_look(name, self.days[name][-1], cells) for name in names]
 
-_Looks = dict[tuple[str, dt.date], str]
+    def new_look(self, name: str, day: dt.date, cells: Sequence[Cell], *, only_all_users: bool = False) -> NewLook:
+        """A look, with a fingerprint of its days, and of all that it is made of if it has every segment."""
+        mine = [cell for cell in cells if cell.experiment_id == name]
+        evidence = self._evidence(name, day, only_all_users=only_all_users)
+        fingerprint = self.fingerprints[name, day]
+        if not only_all_users:
+            made_of = [code_version(), self.declared.experiments[name], self.declared.metrics, evidence]
+            made_of += sorted(map(repr, mine))
+            fingerprint += f" {hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}"
+        readout = read_out(self.declared.experiments[name], self.declared.metrics, mine, evidence, day)
+        totals = tuple(cell for cell in mine if cell.segment == ALL_USERS and not cell.is_capped)
+        return NewLook(readout, totals, fingerprint)
 
+    def _evidence(self, name: str, day: dt.date, *, only_all_users: bool) -> Evidence:
+        experiment = self.declared.experiments[name]
+        raw = of_experiment(self.comparison, experiment.start_date, experiment.pre_period_days)
+        return evidence_as_of(self._exposed[name], raw, day, only_all_users=only_all_users)
 
-def _newest(keys: _Looks) -> dict[str, dt.date]:
-    newest: dict[str, dt.date] = {}
-    for name, day in keys:
-        newest[name] = max(newest.get(name, day), day)
-    return newest
-
-
-def _bases(session: Session, experiments: dict[str, Experiment], registry: Registry) -> _Looks:
-    """The builds of the sums of each look: of a day all rows are written by one build of each table."""
-    rows = session.rows(
-        f"""
-        select experiment_id, datestamp, min(build_id) || ' ' || max(build_id)
-        from (
-            select experiment_id, datestamp, build_id from {BUILT_SCHEMA}.experiment_daily_sums
-            union all
-            select experiment_id, datestamp, build_id from {BUILT_SCHEMA}.experiment_capped_sums
-        ) as sums
-        group by experiment_id, datestamp
-        """
-    )
-    bases = {(name, day): basis for name, day, basis in rows if name in experiments}
-    for name, day in _newest(bases).items():
-        declared = f"{code_version()} {experiments[name]} {registry.metrics}"
-        bases[name, day] += f" {hashlib.sha256(declared.encode()).hexdigest()[:16]}"
-    return bases
-
-
-def _newest_readouts(
-    session: Session, experiments: dict[str, Experiment], registry: Registry, newest: Mapping[str, dt.date]
-) -> list[Readout]:
-    """In the order of the experiments. Those that end on the same day are read together."""
-    by_day: dict[dt.date, list[str]] = defaultdict(list)
-    for name, day in newest.items():
-        by_day[day].append(name)
-    cells = _by_experiment([cell for day, names in by_day.items() for cell in cells_of(session, names, day)])
-    counts = counts_of(session, list(newest))
-    return [
-        read_out(experiment, registry.metrics, cells[name], counts[name].as_of(newest[name]), newest[name])
-        for name, experiment in experiments.items()
-        if name in newest
-    ]
-
-
-def _older_looks(
-    session: Session, experiments: dict[str, Experiment], registry: Registry, due: _Looks
-) -> list[StoredLook]:
-    if not due:
-        return []
-    names = sorted({name for name, _ in due})
-    cells = _by_experiment(cells_of_all_users(session, names, min(day for _, day in due)))
-    counts = counts_of(session, names)
-    looks: list[StoredLook] = []
-    for (name, day), basis in due.items():
-        evidence = counts[name].as_of(day, only_all_users=True)
-        looks.append(StoredLook(read_out(experiments[name], registry.metrics, cells[name], evidence, day), basis))
-    return looks
-
-
-def _by_experiment(cells: list[Cell]) -> dict[str, list[Cell]]:
-    grouped: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        grouped[cell.experiment_id].append(cell)
-    return grouped
+    def with_series(self, readouts: Sequence[Readout], *, with_bins: bool = True) -> tuple[Evaluation, ...]:
+        """With all that a page shows of them."""
+        series = series_of(self._session, {one.experiment_id: one.as_of for one in readouts}, with_bins=with_bins)
+        changed = changed_verdicts(self._session)
+        return tuple(
+            Evaluation(
+                self.declared.experiments[one.experiment_id],
+                self.declared.metrics,
+                one,
+                series[one.experiment_id],
+                changed.get(one.experiment_id, ()),
+                self.declared.not_built,
+            )
+            for one in readouts
+        )

@@ -24,7 +24,7 @@ SOURCES = (
     ("Effects, intervals and p-values, every look", f"{BUILT_SCHEMA}.experiment_results"),
     ("Verdicts, reasons and gates, every look", f"{BUILT_SCHEMA}.experiment_verdicts"),
     ("The sums they come from", f"{BUILT_SCHEMA}.experiment_statistics"),
-    ("Metrics by day", f"{BUILT_SCHEMA}.experiment_metric_days"),
+    ("Metrics by day", f"{BUILT_SCHEMA}.experiment_history"),
     ("How a metric is spread", f"{BUILT_SCHEMA}.experiment_distribution"),
     ("Who counts", f"{BUILT_SCHEMA}.experiment_units"),
     ("What is declared", "dbt_project/seeds/experiments.csv, experiment_variants.csv, metrics.csv"),
@@ -33,7 +33,15 @@ SOURCES = (
 
 def report_of(evaluation: Evaluation) -> Report:
     """What a page shows of it."""
-    return Report(evaluation.experiment, evaluation.metrics, evaluation.readout, evaluation.series, SOURCES)
+    notices = [
+        f"As of {one.as_of} it said “{one.verdict}”, until it was read again on {one.superseded_at:%Y-%m-%d}."
+        for one in evaluation.changed_verdicts
+        if one.as_of <= evaluation.readout.as_of
+    ]
+    notices += [f"Edited and not built yet: {edit}." for edit in evaluation.not_built]
+    return Report(
+        evaluation.experiment, evaluation.metrics, evaluation.readout, evaluation.series, SOURCES, tuple(notices)
+    )
 
 
 def page_url(dagster_url: str, experiment_id: str = "") -> str:

@@ -18,14 +18,12 @@ SEEDS = {"experiments", "experiment_variants", "metrics"}
 EXPERIMENTS = {"dim_experiment", "dim_experiment_variant"} | {
     f"experiment_{name}"
     for name in (
+        "changes",
+        "exposures",
         "units",
-        "daily_sums",
-        "capped_sums",
-        "reconciliation",
         "assignments",
         "distribution",
         "statistics",
-        "metric_days",
     )
 }
 # whatever changed, the read-out of it follows in the same run

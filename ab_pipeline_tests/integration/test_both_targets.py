@@ -89,10 +89,10 @@ def test_the_same_raw_rows_give_the_same_verdicts(
     keys = 'select diststyle, sortkey1, sortkey_num from svv_table_info where "schema" = \'analytics\' and "table" = ?'
     for table, expected in {
         "experiment_units": ("KEY(user_id)", "experiment_id", 1),
-        "experiment_daily_sums": ("KEY(experiment_id)", "experiment_id", 1),
+        "experiment_statistics": ("KEY(experiment_id)", "experiment_id", 1),
         "experiment_distribution": ("KEY(experiment_id)", "experiment_id", 1),
         "dim_experiment": ("ALL", "experiment_id", 1),
         "experiment_results": ("KEY(experiment_id)", "experiment_id", 2),
-        "built_experiment_units_day": ("ALL", "datestamp", 1),
+        "built_experiment_day": ("ALL", "datestamp", 1),
     }.items():
         assert both[1].execute(keys, [table]) == [expected]

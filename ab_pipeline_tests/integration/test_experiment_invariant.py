@@ -15,7 +15,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
-from ab_pipeline.readouts.sums import counts_of
+from ab_pipeline.readouts.quality_inputs import compare_with_raw, evidence_as_of, exposed_users
+from ab_pipeline.readouts.statistics import newest_statistics
 from ab_pipeline.rollback import RollbackError, diff, roll_back
 from ab_pipeline_tests.dbt_warehouse import DbtError, DbtWarehouse, days
 from ab_pipeline_tests.experiment_reference import built_statistics, expected_statistics
@@ -24,7 +25,7 @@ from ab_pipeline_tests.integration.raw_changes import DAYS, RawChanges, midnight
 
 A_DAY = timedelta(days=1)
 EXPERIMENTS = "group:experiments"
-INCREMENTAL = ("experiment_units", "experiment_daily_sums", "experiment_capped_sums", "experiment_reconciliation")
+TABLES = ("experiment_units", "experiment_statistics", "experiment_assignments", "experiment_distribution")
 REGISTRY = """
 create schema if not exists analytics;
 create table analytics.experiments as
@@ -34,14 +35,14 @@ create table analytics.experiment_variants as
 select 'checkout' as experiment_id, variant_id, is_control, cast(0.5 as double precision) as expected_weight
 from (values ('checkout_control', true), ('checkout_new', false)) as variants(variant_id, is_control);
 create table analytics.metrics as
-select metric_id, kind, numerator, denominator, cast(cap as double precision) as cap from (values
+select metric_id, kind, numerator, denominator, cast(cap as double precision) as cap, 'increase' as direction,
+       'primary' as role, cast(0.05 as double precision) as minimum_effect from (values
     ('purchases', 'count', 'num_of_purchases', null, cast(null as numeric)),
     ('buyers', 'proportion', 'revenue', null, null),
     ('revenue', 'mean', 'revenue', null, 0.5), ('clicks', 'ratio', 'num_of_clicks', 'num_of_items', null)
 ) as metrics(metric_id, kind, numerator, denominator, cap);
 """
 
-REFUSED = "which is itself older than what it is made of"
 windows = st.sampled_from([(start, end + A_DAY) for start in DAYS for end in DAYS if start <= end])
 
 
@@ -108,50 +109,43 @@ class Experiments(RawChanges):
         self.build(select=EXPERIMENTS)
 
     @precondition(lambda self: self.is_built)
-    @rule(model=st.sampled_from(("dim_experiment", *INCREMENTAL)))
+    @rule(model=st.sampled_from(("dim_experiment", "dim_experiment_variant", *TABLES)))
     def one_of_their_models_is_built_alone(self, model: str) -> None:
-        try:
-            self.warehouse.refresh(select=model, experiments=True)
-        except DbtError as error:
-            if REFUSED not in str(error):
-                raise
+        self.warehouse.refresh(select=model, experiments=True)
 
     @precondition(lambda self: self.is_built)
-    @rule(model=st.sampled_from(INCREMENTAL), window=windows)
-    def the_build_ends_halfway(self, model: str, window: tuple[date, date]) -> None:
+    @rule(state=st.sampled_from(("experiment", *TABLES[1:])), window=windows)
+    def the_build_ends_halfway(self, state: str, window: tuple[date, date]) -> None:
         # needed by the last statement of the model's build
-        self.warehouse.execute(f"alter table analytics.built_{model} rename definition to taken_away")
-        with pytest.raises(DbtError, match="definition"):
+        state = state if state.startswith("experiment_") else "experiment"
+        self.warehouse.execute(f"alter table analytics.built_{state} rename build_id to taken_away")
+        with pytest.raises(DbtError, match="build_id"):
             self.warehouse.refresh(days(*window), experiments=True)
-        self.warehouse.execute(f"alter table analytics.built_{model} rename taken_away to definition")
+        self.warehouse.execute(f"alter table analytics.built_{state} rename taken_away to build_id")
 
-    def build(self, window: Any = None, select: str = "*") -> None:
+    def build(self, window: Any = None, select: str = "*", *, check: bool = True) -> None:
         self.warehouse.refresh(window, select=select, experiments=True)
         self.is_built = True
-        self.check()
+        if check:
+            self.check()
 
     # What holds after each
 
     def check(self) -> None:
         with self.warehouse.connect() as connection:
-            assert built_statistics(connection) == expected_statistics(connection)
-            sums = "select datestamp, sum(num_of_items), sum(num_of_purchases), sum(revenue) from analytics"
-            settled = "datestamp not in (select datestamp from analytics.rolled_back_day) group by 1 order by 1"
-            assert (
-                connection.execute(f"{sums}.experiment_reconciliation where {settled}").fetchall()
-                == connection.execute(f"{sums}.experiment_daily_sums where active_users > 0 and {settled}").fetchall()
-            )
+            expected = expected_statistics(connection)
+        with self.warehouse.session() as session:
+            assert built_statistics(session) == expected
+            assert session.rows("select * from analytics.experiment_changes") == []
 
     def rows(self, table: str) -> Counter[tuple[Any, ...]]:
-        """Of what a build writes, all but its own id."""
-        rows = self.warehouse.execute(f"select * from analytics.{table}")
-        return Counter(row[:-1] if table.endswith("_sums") else row for row in rows)
+        return Counter(self.warehouse.execute(f"select * from analytics.{table}"))
 
     def teardown(self) -> None:
         self.build()
-        incremental = {table: self.rows(table) for table in INCREMENTAL}
+        incremental = {table: self.rows(table) for table in TABLES}
         self.warehouse.refresh(select=EXPERIMENTS, experiments=True, full=True)
-        assert {table: self.rows(table) for table in INCREMENTAL} == incremental
+        assert {table: self.rows(table) for table in TABLES} == incremental
 
 
 @pytest.fixture
@@ -168,21 +162,64 @@ def test_the_sums_are_those_of_the_daily_table(state_machine: type[Experiments],
     run_state_machine_as_test(state_machine, settings=looked_for)
 
 
-def test_sums_are_not_made_of_older_units(warehouse: DbtWarehouse) -> None:
+def test_tables_that_are_older_than_the_units_are_due(warehouse: DbtWarehouse) -> None:
     experiments = Experiments(warehouse)
     experiments.build()
     experiments.events_arrive([(1, midnight(DAYS[1]), 9, 1, 1, 400)])
-    experiments.all_but_the_experiments_is_refreshed((DAYS[0], DAYS[-1] + A_DAY))
-    units, *sums = INCREMENTAL
-    for model in sums:
-        with pytest.raises(DbtError, match=f"{model} is made of {units}, {REFUSED}"):
-            warehouse.refresh(select=model, experiments=True)
+    experiments.all_but_the_experiments_is_refreshed((DAYS[1], DAYS[2]))
+    changes = "select experiment_id, from_day, is_due from analytics.experiment_changes where experiment_id is not null"
+    assert warehouse.execute(changes) == [("checkout", DAYS[1], True)]
+    for table in TABLES:
+        assert [is_due for *_, is_due in warehouse.execute(changes)] == [True]
+        warehouse.refresh(select=table, experiments=True)
+    assert warehouse.execute(changes) == []
+    experiments.check()
 
-    warehouse.refresh(select=units, experiments=True)
-    with pytest.raises(DbtError, match=f"experiment_capped_sums is made of experiment_daily_sums, {REFUSED}"):
-        warehouse.refresh(select="experiment_capped_sums", experiments=True)
 
-    experiments.build(select=EXPERIMENTS)
+def test_products_of_large_totals_are_exact_until_they_are_doubles(warehouse: DbtWarehouse) -> None:
+    experiments = Experiments(warehouse)
+    most = 2**31 - 1
+    for user in (1, 2, 3):
+        experiments.events_arrive([(user, midnight(DAYS[1]), item, 1, 1, most) for item in range(20)])
+    experiments.build(check=False)
+    with warehouse.session() as session:
+        [cell] = [
+            cell
+            for cell in newest_statistics(session, ["checkout"])
+            if (cell.metric_id, cell.segment, cell.is_capped) == ("revenue", "all", False)
+        ]
+    total = 20 * most + 2 * 250
+    assert (cell.moments.y, cell.moments.yy) == (3 * total, float(3 * total**2))
+    assert 3 * total**2 > 2**63
+
+
+def test_who_gets_the_winner_after_the_end_was_in_one_variant(warehouse: DbtWarehouse) -> None:
+    """TRUTH.md F1: a rollout writes a row (user, treatment, after the end) for every user of the control."""
+    experiments = Experiments(warehouse)
+    experiments.build()
+    before = built_statistics_of(warehouse)
+    warehouse.execute(
+        "insert into raw_data.user_variant select user_id, 'checkout_new', timestamp '2025-01-04 09:00:00'"
+        " from raw_data.user_variant where variant_id = 'checkout_control'"
+    )
+    experiments.build()
+    assert built_statistics_of(warehouse) == before
+    with warehouse.session() as session:
+        exposed = exposed_users(session, ["checkout"])["checkout"]
+    evidence = evidence_as_of(exposed, None, DAYS[2])
+    assert evidence.users_in_several_variants == 0
+    assert {row.variant_id for row in evidence.assigned} == {"checkout_control"}
+
+
+def test_a_user_leaves_the_looks_from_the_second_variant_on(warehouse: DbtWarehouse) -> None:
+    experiments = Experiments(warehouse)
+    warehouse.execute("insert into raw_data.user_variant values (1, 'checkout_new', timestamp '2025-01-03 09:00:00')")
+    experiments.build()
+    with warehouse.session() as session:
+        exposed = exposed_users(session, ["checkout"])["checkout"]
+    first, last = (evidence_as_of(exposed, None, day, only_all_users=True) for day in DAYS[1:3])
+    assert (first.users_in_several_variants, sum(row.users for row in first.assigned)) == (0, 4)
+    assert (last.users_in_several_variants, sum(row.users for row in last.assigned)) == (1, 3)
 
 
 def test_sums_of_a_day_do_not_show_that_there_was_a_later_one(warehouse: DbtWarehouse) -> None:
@@ -208,14 +245,11 @@ def test_sums_follow_a_rollback_of_the_daily_table(warehouse: DbtWarehouse) -> N
         roll_back(session, diff(session, DAYS[1], DAYS[1]))
     experiments.build(select=EXPERIMENTS)
     assert built_statistics_of(warehouse) == before
-    # its events are those of the build that was taken back
     with warehouse.session() as session:
-        counts = counts_of(session, ["checkout"])["checkout"]
-    assert counts.rolled_back_days == (DAYS[1],)
-    assert {row.day for row in counts.sums} == {DAYS[2]}
-    assert all(row.raw == row.units for row in counts.sums)
+        comparison = compare_with_raw(session, DAYS[0], DAYS[3])
+    assert comparison.rolled_back == (DAYS[1],)
 
 
 def built_statistics_of(warehouse: DbtWarehouse) -> dict[Any, Any]:
-    with warehouse.connect() as connection:
-        return dict(built_statistics(connection))
+    with warehouse.session() as session:
+        return dict(built_statistics(session))

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,10 @@ def test_every_day_has_a_look_and_the_newest_has_every_segment(session: DuckDBSe
     )
     assert segments.pop(max(segments)) > 10
     assert set(segments.values()) == {1}
+    # history is of all users: the totals of every metric and variant, by day
+    assert session.rows(
+        "select count(*), count(distinct as_of) from analytics.experiment_history where experiment_id = 'checkout'"
+    ) == [(35 * 5 * 2, 35)]
 
 
 def test_an_older_read_out_can_be_computed_again_as_it_was_stored(session: DuckDBSession, registry: Registry) -> None:
@@ -121,31 +126,74 @@ def test_a_refresh_evaluates_the_newest_looks_as_a_question_for_them_does(
     assert all(one.series.days and one.series.bins for one in newest)
 
 
-def test_a_late_row_replaces_the_looks_from_its_day_on_and_no_other(built: DuckDBFile, registry: Registry) -> None:
+def test_a_late_row_is_looked_at_from_its_day_on_and_what_was_said_before_is_kept_where_it_changed(
+    built: DuckDBFile, registry: Registry
+) -> None:
     [(user,)] = built.execute(
         "select min(user_id) from analytics.experiment_units"
         " where variant_id = 'checkout_control' and exclusion is null and first_day < ?",
         [LATE],
     )
     stale = built.execute(
-        "select count(*) from (select distinct experiment_id, datestamp from analytics.experiment_daily_sums"
-        " where datestamp >= ?)",
+        "select count(*) from analytics.experiment_verdicts where as_of >= ?",
         [LATE],
     )
     built.execute("insert into raw_data.user_event values (?, ?, 1, 1, 1, 100)", [user, LATE])
+    built.execute("update analytics.experiment_verdicts set verdict = 'ship' where as_of = '2025-02-21'")
     built.refresh(days(LATE, LATE + dt.timedelta(days=1)), experiments=True)
     later = NOW + dt.timedelta(days=1)
     with DuckDBWarehouse(built.path).open(read_only=False) as session:
+        before = session.rows(LOOKS)
         assert evaluate_due(session, registry, later).looks == stale[0][0]
-        assert session.rows(
-            LOOKS.replace("group by 1", f"and computed_at >= '{later:%Y-%m-%d}' group by 1 order by 1")
-        ) == [(LATE + dt.timedelta(days=number), 1) for number in range(4)]
-        assert evaluate_newest(session, registry)[0].readout.gates[6].status == Status.PASS
+        looks = "select as_of, verdict from analytics.experiment_verdicts where experiment_id = 'checkout' and"
+        again = session.rows(f"{looks} computed_at >= '{later:%Y-%m-%d}' order by 1")
+        assert [day for day, _ in again] == [LATE + dt.timedelta(days=number) for number in range(4)]
+        said_otherwise = again[1][1] != Verdict.SHIP
+        assert session.rows(f"{looks} superseded_at is not null") == [(dt.date(2025, 2, 21), "ship")] * said_otherwise
+        assert len(session.rows(LOOKS)) == len(before)
+        newest = evaluate_newest(session, registry)[0]
+        assert [(one.as_of, one.verdict) for one in newest.changed_verdicts] == [
+            (dt.date(2025, 2, 21), "ship")
+        ] * said_otherwise
+        assert newest.readout.gates[6].status == Status.PASS
 
 
-def test_a_declaration_that_changed_concerns_the_newest_look(session: DuckDBSession, registry: Registry) -> None:
-    fewer = Registry(registry.experiments, registry.metrics[:1])
-    assert evaluate_due(session, fewer, NOW).looks == len(registry.experiments)
+def test_who_gets_the_winner_after_the_end_changes_no_look(built: DuckDBFile, registry: Registry) -> None:
+    """TRUTH.md F1: all stored looks became "do not decide", with no user in the control."""
+    built.execute(
+        "insert into raw_data.user_variant select user_id, 'checkout_one_page', timestamp '2025-02-28'"
+        " from raw_data.user_variant where variant_id = 'checkout_control'"
+    )
+    built.refresh(days(LATE, LATE + dt.timedelta(days=1)), experiments=True)
+    with DuckDBWarehouse(built.path).open(read_only=False) as session:
+        evaluate_due(session, registry, NOW + dt.timedelta(days=1))
+        [found] = [one for one in newest_verdicts(session) if one[0] == "checkout"]
+    assert found[2] == Verdict.SHIP
+
+
+def test_declarations_are_those_that_the_sums_were_made_of(session: DuckDBSession, registry: Registry) -> None:
+    """TRUTH.md T6: the old numbers stood under the new declaration, and a new metric had no user."""
+    first, *others = registry.metrics
+    edited = replace(first, numerator="revenue", minimum_effect=0.5)
+    added = replace(first, metric_id="added")
+    before = evaluate(session, registry, "checkout")
+    found = evaluate(session, Registry(registry.experiments[1:], (edited, *others, added)), "checkout")
+    assert found.metrics == before.metrics
+    assert found.readout == before.readout
+    assert found.not_built == (
+        "experiment checkout is built and no longer declared",
+        "metric added is declared and not built yet",
+        "metric purchases_per_user: numerator is revenue in the file and num_of_purchases in what is built",
+        "metric purchases_per_user: minimum_effect is 0.5 in the file and 0.05 in what is built",
+    )
+
+
+def test_a_declaration_that_is_built_concerns_the_newest_look(built: DuckDBFile, registry: Registry) -> None:
+    built.execute("update analytics.metrics set minimum_effect = 0.06 where metric_id = 'conversion'")
+    built.refresh(days(LATE, LATE + dt.timedelta(days=1)), experiments=True)
+    with DuckDBWarehouse(built.path).open(read_only=False) as session:
+        assert evaluate_due(session, registry, NOW).looks == len(registry.experiments)
+        assert evaluate_due(session, registry, NOW).looks == 0
 
 
 def test_variants_that_nobody_declared_are_read_out_as_one_experiment(built: DuckDBFile, registry: Registry) -> None:
@@ -188,8 +236,7 @@ def test_questions_that_have_no_answer_say_which_have(session: DuckDBSession, re
         ReadoutError, match="cannot be read out as of 2024-01-01: its days are 2025-01-20 to 2025-02-23"
     ):
         evaluate(session, registry, "checkout", dt.date(2024, 1, 1))
-    session.run("drop view analytics.experiment_metric_days")
-    session.run("drop view analytics.experiment_statistics")
+    session.run("drop table analytics.experiment_statistics")
     with pytest.raises(WarehouseError, match="no experiment is built yet"):
         evaluate_newest(session, registry)
 

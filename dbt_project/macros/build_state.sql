@@ -13,6 +13,25 @@
 {% endmacro %}
 
 
+{#- Before a run: every table of models/state.yml that is not there yet. It commits, since dbt takes back what a hook does
+    in a transaction that a query has opened; without a query, there may be no connection. -#}
+{% macro prepare_state() %}
+    {%- if execute and flags.WHICH in ('run', 'build', 'snapshot') -%}
+        {%- do run_query('select 1') -%}
+        {%- for table in graph.sources.values() if table.source_name == 'state' %}
+            {%- set keys = table.config.meta %}
+            create table if not exists {{ build_state(table.name) }} (
+                {%- for column in table.columns.values() %}
+                {{ column.name }} {{ column.data_type }}{{ ',' if not loop.last }}
+                {%- endfor %}
+            ) {{ table_attributes(keys.get('dist', 'all'), keys.get('sort')) }};
+        {%- endfor %}
+        {{ drop_retired() }}
+        commit
+    {%- endif -%}
+{% endmacro %}
+
+
 {% macro _build_state_exists(name) %}
     {{- return(adapter.get_relation(target.database, target.schema, name) is not none) -}}
 {% endmacro %}
@@ -45,19 +64,10 @@
     all see the same users. Who changes after the model was compiled without them waits for the next build. -#}
 {% macro find_changed_users() %}
     {% if not is_incremental() %}
-    drop table if exists {{ build_state('built_day') }};
-    drop table if exists {{ build_state('built_user') }};
-    drop table if exists {{ build_state('built_dimensions') }};
+    delete from {{ build_state('built_day') }};
+    delete from {{ build_state('built_user') }};
+    delete from {{ build_state('built_dimensions') }};
     {% endif %}
-    create table if not exists {{ build_state('built_day') }} (
-        datestamp date, num_of_events bigint, signature varchar(64), build_id varchar(36), built_at timestamp
-    ) {{ table_attributes('all', 'datestamp') }};
-    create table if not exists {{ build_state('built_user') }} (
-        user_id integer, variant_id varchar(32), age varchar(16), gender varchar(16), num_of_assignments bigint
-    ) {{ table_attributes('user_id', 'user_id') }};
-    create table if not exists {{ build_state('built_dimensions') }} (
-        variant_signature varchar(64), metadata_signature varchar(64)
-    ) {{ table_attributes('all') }};
     drop table if exists changed_user;
     create temporary table changed_user {{ table_attributes('user_id', 'user_id') }} as
     {{ _changed_users() }}
@@ -109,14 +119,11 @@
 {#- Hooks of a dimension: the first opens the transaction, so that the model and the signature see the same rows.
     Each dimension has a table of its own, since dbt builds them at once and Redshift would see a conflict. -#}
 {% macro open_build() %}
-    create table if not exists {{ build_state('built_' ~ this.identifier) }} (
-        num_of_rows bigint, signature varchar(64), built_at timestamp
-    ) {{ table_attributes('all') }}
+    delete from {{ build_state('built_' ~ this.identifier) }}
 {% endmacro %}
 
 
 {% macro record_dimension(raw_table) %}
-    delete from {{ build_state('built_' ~ this.identifier) }};
     insert into {{ build_state('built_' ~ this.identifier) }} (num_of_rows, signature, built_at)
     select
         count(*),
@@ -128,9 +135,9 @@
 
 {#- A hook of a snapshot: it is as old as the dimension whose versions it noted. -#}
 {% macro record_snapshot(dimension) %}
-    drop table if exists {{ build_state('built_' ~ this.identifier) }};
-    create table {{ build_state('built_' ~ this.identifier) }} {{ table_attributes('all') }} as
-    select * from {{ build_state('built_' ~ dimension) }}
+    delete from {{ build_state('built_' ~ this.identifier) }};
+    insert into {{ build_state('built_' ~ this.identifier) }} (num_of_rows, signature, built_at)
+    select num_of_rows, signature, built_at from {{ build_state('built_' ~ dimension) }}
 {% endmacro %}
 
 

@@ -11,17 +11,14 @@
 {% macro prepare_change_log() %}
     {%- if not is_incremental() -%}
     drop table if exists {{ _change_log() }};
-    drop table if exists {{ build_state('rolled_back_day') }};
+    delete from {{ build_state('rolled_back_day') }};
     {%- endif %}
     create table if not exists {{ _change_log() }} (
         {% for column in model.columns.values() -%}
         {{ column.name }} {{ column.data_type }},
         {% endfor -%}
         build_id varchar(36), built_at timestamp, change varchar(7)
-    ) {{ table_attributes('user_id', ['datestamp', 'user_id']) }};
-    create table if not exists {{ build_state('rolled_back_day') }} (
-        datestamp date, build_id varchar(36), rolled_back_at timestamp
-    ) {{ table_attributes('all', 'datestamp') }}
+    ) {{ table_attributes('user_id', ['datestamp', 'user_id']) }}
 {% endmacro %}
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from ab_pipeline.experiments.evidence import Reconciliation
+from ab_pipeline.experiments.evidence import RawComparison
 from ab_pipeline.experiments.result import Gate, Status
 
 SEVERAL_VARIANTS_LIMITS = (0.001, 0.01)
 """Warn, fail. They are left out; if being in several is no accident, the rest is no random sample."""
 MISSING_METADATA_LIMITS = (0.05, 0.2)
 """Warn, fail. They are left out, since the daily table has no rows of theirs."""
-RECONCILIATION_TOLERANCE = 1e-9
-"""Relative: what the order of summation can do to a sum of doubles."""
 
 
 def several_variants(several: int | None, assigned: int) -> Gate:
@@ -30,17 +28,30 @@ def missing_metadata(missing: int | None, assigned: int) -> Gate:
     return _share("missing_metadata", missing, assigned, MISSING_METADATA_LIMITS, "without metadata")
 
 
-def reconciles(sums: Iterable[Reconciliation], rolled_back_days: Sequence[dt.date] = ()) -> Gate:
-    """Whether the units of the experiment add up to the raw rows that they come from, but for days that are told."""
-    sums = list(sums)
-    if not sums:
-        return Gate("reconciles", Status.SKIPPED, None, "there is nothing to compare with")
-    wrong = [one for one in sums if abs(one.raw - one.units) > RECONCILIATION_TOLERANCE * max(abs(one.raw), 1.0)]
-    told = "; ".join(f"{one.measure}: raw {one.raw:,.0f}, units {one.units:,.0f}" for one in wrong or sums)
-    if rolled_back_days:
-        told += f"; without {', '.join(map(str, rolled_back_days))}, rolled back to another build than the events'"
-    status = Status.FAIL if wrong else Status.WARN if rolled_back_days else Status.PASS
-    return Gate("reconciles", status, None, told)
+def reconciles(raw: RawComparison | None) -> Gate:
+    """Whether every day of the experiment is built from what the raw table holds."""
+    name = "reconciles"
+    if raw is None or not raw.compared:
+        return Gate(name, Status.SKIPPED, None, "there is nothing to compare with")
+    told = [
+        f"{_days(days)} {what}"
+        for days, what in (
+            (raw.not_built, "not built yet, so that raw rows are not counted"),
+            (raw.differing, "built from other rows than the raw table holds: refresh them"),
+            (raw.on_their_way, "changed in the raw table: the next refresh builds them"),
+            (raw.rolled_back, "rolled back to the build before"),
+        )
+        if days
+    ]
+    status = Status.FAIL if raw.not_built or raw.differing else Status.WARN if told else Status.PASS
+    compared = f"of {len(raw.compared)} days compared, {raw.compared[0]} to {raw.compared[-1]}, "
+    return Gate(name, status, None, compared + ("; ".join(told) or "each is built from what the raw table holds"))
+
+
+def _days(days: Sequence[dt.date]) -> str:
+    shown = ", ".join(map(str, days[:3]))
+    more = f" and {len(days) - 3} more" if len(days) > 3 else ""
+    return f"{shown}{more} {'is' if len(days) == 1 else 'are'}"
 
 
 def _share(name: str, part: int, whole: int, limits: tuple[float, float], what: str) -> Gate:

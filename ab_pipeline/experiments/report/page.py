@@ -33,6 +33,8 @@ class Report:
     series: Series
     sources: tuple[tuple[str, str], ...] = ()
     """What, and the table or file it is in: `("Effects", "analytics.experiment_results")`."""
+    notices: tuple[str, ...] = ()
+    """Sentences on what else has been said or declared."""
 
     @property
     def headline(self) -> str:

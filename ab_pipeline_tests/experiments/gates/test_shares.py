@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from ab_pipeline.experiments.evidence import Reconciliation
+from ab_pipeline.experiments.evidence import RawComparison
 from ab_pipeline.experiments.gates.shares import missing_metadata, reconciles, several_variants
 from ab_pipeline.experiments.result import Status
 
@@ -33,28 +33,33 @@ def test_no_users_have_no_shares() -> None:
     assert several_variants(0, 0).status == missing_metadata(0, 0).status == Status.SKIPPED
 
 
-@pytest.mark.parametrize(
-    ("raw", "units", "status"),
-    [
-        (1e12, 1e12 + 500, Status.PASS),
-        (1e12, 1e12 + 2_000, Status.FAIL),
-        (100.0, 101.0, Status.FAIL),
-        (0.0, 0.0, Status.PASS),
-        (0.0, 1.0, Status.FAIL),
-    ],
-)
-def test_units_add_up_to_raw_but_for_the_order_of_summation(raw: float, units: float, status: Status) -> None:
-    assert reconciles([Reconciliation("revenue", raw, units)]).status == status
+DAYS = tuple(dt.date(2025, 2, day) for day in range(10, 15))
 
 
-def test_only_what_does_not_add_up_is_told() -> None:
-    sums = [Reconciliation("events", 5, 5), Reconciliation("revenue", 1234, 1000)]
-    assert reconciles(sums).detail == "revenue: raw 1,234, units 1,000"
-    assert reconciles(sums[:1]).detail == "events: raw 5, units 5"
-    assert reconciles([]).status == Status.SKIPPED
+def test_days_that_are_built_from_what_raw_holds_pass() -> None:
+    found = reconciles(RawComparison(DAYS))
+    assert found.status == Status.PASS
+    assert found.detail == ("of 5 days compared, 2025-02-10 to 2025-02-14, each is built from what the raw table holds")
+
+
+def test_a_day_that_was_never_built_fails() -> None:
+    """TRUTH.md T1: it passed, since the built fact stood for the raw table."""
+    found = reconciles(RawComparison(DAYS, not_built=DAYS[2:3]))
+    assert found.status == Status.FAIL
+    assert "2025-02-12 is not built yet, so that raw rows are not counted" in found.detail
+
+
+def test_a_day_that_differs_is_on_its_way_once_and_fails_the_next_time() -> None:
+    assert reconciles(RawComparison(DAYS, on_their_way=DAYS[:1])).status == Status.WARN
+    assert reconciles(RawComparison(DAYS, differing=DAYS[:1])).status == Status.FAIL
 
 
 def test_a_day_that_is_rolled_back_is_named() -> None:
-    found = reconciles([Reconciliation("events", 5, 5)], [dt.date(2025, 2, 14)])
+    found = reconciles(RawComparison(DAYS, rolled_back=DAYS[4:]))
     assert found.status == Status.WARN
-    assert found.detail == "events: raw 5, units 5; without 2025-02-14, rolled back to another build than the events'"
+    assert found.detail.endswith("2025-02-14 is rolled back to the build before")
+
+
+def test_what_nobody_compared_is_not_checked() -> None:
+    assert reconciles(None).status == Status.SKIPPED
+    assert reconciles(RawComparison(())).status == Status.SKIPPED

@@ -1,30 +1,52 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook='{{ record_units() }}') }}
 
-with units as (
+with cells as (
 
-    select * from {{ ref('experiment_units') }}
+    select
+        experiment_id,
+        variant_id,
+        first_day,
+        several_from,
+        assigned_on is not null as is_day_known,
+        age,
+        gender,
+        activity,
+        count(*) as users,
+        sum(case when has_metadata then 0 else 1 end) as users_without_metadata,
+        sum(case when several_from is not null and is_first_variant then 1 else 0 end) as users_in_several_variants
+    from {{ ref('experiment_units') }}
     where first_day <= last_day
+    group by experiment_id, variant_id, first_day, several_from, assigned_on is not null, age, gender, activity
+
+),
+
+dimensions as (
+
+    {{ dimensions() }}
 
 ),
 
 final as (
 
     select
-        experiment_id,
-        variant_id,
-        first_day,
-        assigned_on is not null as is_day_known,
-        age,
-        gender,
-        activity,
-        cast(sum(case when exclusion = 'several_variants' then 0 else 1 end) as bigint) as users,
-        cast(sum(case when exclusion is null then 1 else 0 end) as bigint) as counted_users,
-        cast(sum(case when exclusion = 'no_metadata' then 1 else 0 end) as bigint) as users_without_metadata,
-        cast(
-            sum(case when exclusion = 'several_variants' then 1.0 / num_of_variants else 0.0 end) as double precision
-        ) as users_in_several_variants
-    from units
-    group by experiment_id, variant_id, first_day, assigned_on is not null, age, gender, activity
+        cells.experiment_id,
+        cells.variant_id,
+        {{ segment_of('cells.') }} as segment,
+        cells.first_day,
+        cells.several_from,
+        cells.is_day_known,
+        cast(sum(cells.users) as bigint) as users,
+        cast(sum(cells.users_without_metadata) as bigint) as users_without_metadata,
+        cast(sum(cells.users_in_several_variants) as bigint) as users_in_several_variants
+    from cells
+    cross join dimensions
+    group by
+        cells.experiment_id,
+        cells.variant_id,
+        {{ segment_of('cells.') }},
+        cells.first_day,
+        cells.several_from,
+        cells.is_day_known
 
 )
 

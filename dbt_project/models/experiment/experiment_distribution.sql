@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook='{{ record_units() }}') }}
 
 with units as (
 
@@ -20,7 +20,7 @@ totals as (
         units.experiment_id,
         metrics.metric_id,
         units.variant_id,
-        {{ sum_of('metrics.numerator', 'units.') }} as total
+        {{ total_of('metrics.numerator', 'units.', measures()) }} as total
     from units
     cross join metrics
 
