@@ -147,6 +147,10 @@ def _cap(metric: Metric, units: list[Unit], as_of: date) -> int | None:
     return next(t for place, t in enumerate(totals, start=1) if place >= metric.cap * len(totals))
 
 
+# users and the sums of whole numbers; third powers are added as doubles, in whatever order
+_EXACT = 15
+
+
 def built_statistics(session: Session) -> dict[Key, tuple[Any, ...]]:
     """What the package reads: `experiment_statistics` of the newest day, the as-of query of every other.
 
@@ -185,7 +189,7 @@ def _by_key(cells: Iterable[Cell]) -> dict[Key, tuple[Any, ...]]:
     rows = [
         (
             (cell.experiment_id, cell.metric_id, cell.variant_id, cell.segment, cell.as_of, cell.is_capped),
-            astuple(cell.moments),
+            astuple(cell.moments)[:_EXACT],
         )
         for cell in cells
     ]

@@ -107,3 +107,28 @@ def test_the_statistics_of_the_sample_are_those_that_were_compared(duckdb_file: 
     duckdb_file.dbt("seed", "--select", "group:registry")
     duckdb_file.refresh(experiments=True)
     assert built(duckdb_file, "sample") == goldens("sample")
+    assert_third_powers(duckdb_file)
+
+
+def assert_third_powers(duckdb_file: DuckDBFile) -> None:
+    """Of the totals of units, raw, cut and of a ratio."""
+    units = """(select variant_id, num_of_purchases as p, pre_num_of_purchases as pre, revenue as r, num_of_clicks as c,
+            num_of_items as i from analytics.experiment_units where exclusion is null)"""
+    expected = {
+        ("purchases_per_user", "yyy, yyx, yxx, xxx, ddd"): "sum(p**3), sum(p**2 * pre), sum(p * pre**2), sum(pre**3),"
+        " count(*)",
+        ("click_through_rate", "yyy, yyd, ydd, ddd"): "sum(c**3), sum(c**2 * i), sum(c * i**2), sum(i**3)",
+    }
+    for (metric, sums), powers in expected.items():
+        found = duckdb_file.execute(
+            f"select variant_id, {sums} from analytics.experiment_statistics"
+            f" where metric_id = '{metric}' and segment = 'all' and not is_capped order by 1"
+        )
+        assert len(found) > 5
+        for row, wanted in zip(
+            found,
+            duckdb_file.execute(f"select variant_id, {powers} from {units} group by 1 order by 1"),
+            strict=True,
+        ):
+            assert row[0] == wanted[0]
+            assert row[1:] == pytest.approx([float(one) for one in wanted[1:]], rel=1e-9)

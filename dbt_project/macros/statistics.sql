@@ -44,10 +44,11 @@
 
 
 {#- `yx` is the sum of y times x: decimals, so that no order of adding changes a sum and none is too large; a
-    product of two with 18 digits would have 18 on DuckDB. -#}
+    product of two with 18 digits would have 18 on DuckDB. Third powers, which tell the skewness, have room in doubles. -#}
 {% macro sums_of(products) -%}
     {%- for product in products %}
-        sum({% for factor in product %}cast({{ factor }} as decimal(19, 0)){{ ' * ' if not loop.last }}{% endfor %}) as {{ product }}
+        {%- set type = 'double precision' if product | length == 3 else 'decimal(19, 0)' %}
+        sum({% for factor in product %}cast({{ factor }} as {{ type }}){{ ' * ' if not loop.last }}{% endfor %}) as {{ product }}
         {{- ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
@@ -119,8 +120,9 @@
 -#}
 {% macro statistics_of(units, metrics, measures, only_all_users=false) -%}
 {%- set cell = 'experiment_id, variant_id, age, gender, activity, as_of, metric_id' -%}
-{%- set per_user = ['y', 'x', 'yy', 'xx', 'yx'] -%}
-{%- set moments = ['y', 'd', 'x', 'z', 'yy', 'dd', 'xx', 'zz', 'yd', 'yx', 'yz', 'dx', 'dz', 'xz'] -%}
+{%- set per_user = ['y', 'x', 'yy', 'xx', 'yx', 'yyy', 'yyx', 'yxx', 'xxx'] -%}
+{%- set thirds = ['yyy', 'yyd', 'ydd', 'ddd', 'yyx', 'yxx', 'xxx'] -%}
+{%- set moments = ['y', 'd', 'x', 'z', 'yy', 'dd', 'xx', 'zz', 'yd', 'yx', 'yz', 'dx', 'dz', 'xz'] + thirds -%}
 with units as (
 
     {{ units }}
