@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import ab_pipeline.experiments
+from ab_pipeline.experiments.course import Course
 from ab_pipeline.experiments.declaration import Experiment, Metric
 from ab_pipeline.experiments.evidence import Evidence, RawComparison
 from ab_pipeline.experiments.moments import ALL_USERS, Cell
@@ -157,6 +158,8 @@ class _Built:
         starts = {name: (one.start_date, one.pre_period_days) for name, one in self.declared.experiments.items()}
         self.fingerprints = input_fingerprints(session, self.days, starts)
         self.comparison = self._compared(now.date(), compared_days)
+        # of today more events may come
+        self._course = Course(complete_through=now.date() - dt.timedelta(days=1))
         self._exposed = exposed_users(session, self.names)
 
     def _compared(self, today: dt.date, compared_days: int | None) -> RawComparison | None:
@@ -178,11 +181,14 @@ class _Built:
         mine = [cell for cell in cells if cell.experiment_id == name]
         evidence = self._evidence(name, day, only_all_users=only_all_users)
         fingerprint = self.fingerprints[name, day]
+        readout = read_out(
+            self.declared.experiments[name], self.declared.metrics, mine, evidence, day, course=self._course
+        )
         if not only_all_users:
-            made_of = [code_version(), self.declared.experiments[name], self.declared.metrics, evidence]
+            # the day of the end is over at some time, whatever happens to its data
+            made_of = [code_version(), self.declared.experiments[name], self.declared.metrics, evidence, readout.phase]
             made_of += sorted(map(repr, mine))
             fingerprint += f" {hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]}"
-        readout = read_out(self.declared.experiments[name], self.declared.metrics, mine, evidence, day)
         totals = tuple(cell for cell in mine if cell.segment == ALL_USERS and not cell.is_capped)
         return NewLook(readout, totals, fingerprint)
 

@@ -74,6 +74,20 @@ def test_each_experiment_of_the_sample_gets_the_verdict_that_it_was_made_for(ses
     }
 
 
+def test_an_experiment_is_over_when_the_day_of_its_end_is(session: DuckDBSession, registry: Registry) -> None:
+    end = next(one.end_date for one in registry.experiments if one.experiment_id == "checkout")
+    for now, is_over in ((end, False), (end + dt.timedelta(days=1), True)):
+        at_noon = dt.datetime.combine(now, dt.time(12), dt.UTC)
+        [checkout] = [
+            one.readout
+            for one in evaluate_due(session, registry, at_noon).newest
+            if one.readout.experiment_id == "checkout"
+        ]
+        assert checkout.as_of == end
+
+        assert checkout.phase.is_over == is_over
+
+
 def test_the_gate_that_fails_is_the_one_that_was_broken(session: DuckDBSession, registry: Registry) -> None:
     failing = {
         one.readout.experiment_id: {gate.name for gate in one.readout.gates if gate.status == Status.FAIL}
