@@ -113,6 +113,7 @@ def test_a_sample_that_cannot_be_is_refused_before_anything_is_written(
 def test_a_full_disk_is_one_sentence_and_leaves_no_rows(path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-c", "from ab_pipeline.cli import main; main()", "sample"],
+        env=os.environ | {"DAGSTER_HOME": str(path.parent / "no_dagster")},
         # no file of the process may grow beyond this: as good as a full disk
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000)),
         capture_output=True,

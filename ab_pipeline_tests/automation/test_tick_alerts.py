@@ -91,8 +91,10 @@ def test_a_sensor_that_somebody_stopped_is_left_alone(instance: DagsterInstance,
 
 
 def test_each_outage_is_told_once_with_the_cause(
-    instance: DagsterInstance, sensor_state: InstigatorState, tmp_path: Path
+    instance: DagsterInstance, sensor_state: InstigatorState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # the module may have been imported long ago
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
     told: list[str] = []
     settings = Settings(alerts_path=tmp_path / "alerts.jsonl", dagster_url="http://dagster.test/")
 

@@ -66,7 +66,7 @@ def test_it_ends_yesterday_and_its_registry_says_when_its_experiments_run(folder
 
 
 def test_every_command_finds_it_where_there_is_nothing_else_and_says_so(folder: Path, tmp_path: Path) -> None:
-    assert "does not exist yet" in run("summary").output
+    assert "nothing is built yet" in run("summary").output
     run("demo")
     found = run("summary")
     assert found.output.startswith(f"This is the demo, in {folder}: there is no setting and no data of your own.")

@@ -24,7 +24,7 @@ _VERBS = (
 )
 _SQL = re.compile(rf"^\s*({_VERBS})\s+\S+\s+\S", re.IGNORECASE)
 # sample data and a user's own table are DuckDB's; Dagster's storage is SQLite's or PostgreSQL's
-_OF_OTHERS = {"sample_data", "user_table", "backup", "cleanup", "migration", "door"}
+_OF_OTHERS = {"sample_data", "user_table", "backup", "cleanup", "migration", "door", "doctor", "watch", "standby"}
 # a module that imports it speaks to DuckDB and to nothing else
 _DUCKDB = re.compile(r"^\s*(import duckdb|from duckdb|from ab_pipeline\.warehouse\.duckdb)\b", re.MULTILINE)
 

@@ -20,8 +20,8 @@
 
 
 {#- After a table that is made of experiment_units: which build of them. -#}
-{% macro record_units() %}
-    {%- set built = source('state', 'built_' ~ this.identifier) -%}
+{% macro record_units(table) %}
+    {%- set built = source('state', 'built_' ~ table) -%}
     delete from {{ built }};
     insert into {{ built }} (build_id)
     select max(build_id) from {{ source('state', 'built_experiment') }}

@@ -1,4 +1,4 @@
-{{ config(materialized='table', post_hook='{{ record_units() }}') }}
+{{ config(materialized='table', post_hook="{{ record_units('experiment_assignments') }}") }}
 
 with cells as (
 

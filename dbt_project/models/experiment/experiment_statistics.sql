@@ -1,4 +1,4 @@
-{{ config(materialized='table', post_hook=['{{ record_metrics() }}', '{{ record_units() }}']) }}
+{{ config(materialized='table', post_hook=['{{ record_metrics() }}', "{{ record_units('experiment_statistics') }}"]) }}
 {%- set units %}
     select
         experiment_id,
