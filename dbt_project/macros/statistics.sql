@@ -54,7 +54,25 @@
 {%- endmacro %}
 
 
-{#- The units that count as of a day, with their totals up to it. -#}
+{#- The units that count as of the day that they are built for. -#}
+{% macro newest_units(units, measures) -%}
+    select
+        experiment_id,
+        variant_id,
+        age,
+        gender,
+        activity,
+        {% for measure in measures -%}
+        {{ measure }},
+        pre_{{ measure }},
+        {% endfor -%}
+        last_day as as_of
+    from {{ units }}
+    where exclusion is null and first_day <= last_day
+{%- endmacro %}
+
+
+{#- The same as of any day, with their totals up to it. -#}
 {% macro units_as_of(day, units, user_days, experiments, measures) -%}
     select
         units.experiment_id,
