@@ -11,12 +11,8 @@ from ab_pipeline_tests.dbt_warehouse import RedshiftDatabase
 from ab_pipeline_tests.integration.history import JAN_2, add_one_cent, build_history
 
 COMMENT = re.compile(r"/\* (\{.*?\}) \*/\s*(?=\w)")
-# dbt-redshift's own, of a connection and not of a model; and the hook that has the tables of the state, one text whose
-# first statement has the comment
-OF_THE_SESSION = re.compile(
-    r"\s*(begin|commit|rollback|set |select pg_backend_pid|create table if not exists|drop (table|view) if exists)",
-    re.IGNORECASE,
-)
+# dbt-redshift's own, of a connection and not of a model
+OF_THE_SESSION = re.compile(r"\s*(begin|commit|rollback|set |select pg_backend_pid)", re.IGNORECASE)
 DAILY = "model.ab_pipeline.analytics_variant_user_daily"
 
 

@@ -18,6 +18,7 @@
 {% macro prepare_state() %}
     {%- if execute and flags.WHICH in ('run', 'build', 'snapshot') -%}
         {%- do run_query('select 1') -%}
+        {%- set sql %}
         {%- for table in graph.sources.values() if table.source_name == 'state' %}
             {%- set keys = table.config.meta %}
             create table if not exists {{ build_state(table.name) }} (
@@ -28,6 +29,8 @@
         {%- endfor %}
         {{ drop_retired() }}
         commit
+        {%- endset -%}
+        {{ commented(sql) }}
     {%- endif -%}
 {% endmacro %}
 

@@ -8,16 +8,22 @@
 {% endmacro %}
 
 
-{#- dbt's own, on Redshift with the comment before every statement of a text: dbt-redshift sends them one by one, and
-    comments on the first only. -#}
+{#- A text with the comment before each of its statements but the first: dbt-redshift sends them one by one, and comments
+    on the first only. -#}
+{% macro commented(sql, node=none) %}
+    {%- if target.type == 'redshift' -%}
+        {%- set comment = '/* ' ~ query_comment(node) ~ ' */' -%}
+        {#- a text that goes on in another line after its semicolon -#}
+        {%- set sql = modules.re.sub('(?<=;)[ ]*\n\\s*(?=[^\\s;])', '\n' ~ comment.replace('\\', '\\\\') ~ '\n', sql) -%}
+    {%- endif -%}
+    {{ return(sql) }}
+{% endmacro %}
+
+
+{#- dbt's own, with the comment before every statement of a text. -#}
 {% macro statement(name=none, fetch_result=false, auto_begin=true, language='sql') %}
     {%- if execute -%}
-        {%- set sql = caller() -%}
-        {%- if target.type == 'redshift' -%}
-            {%- set comment = '/* ' ~ query_comment(model if model is defined else none) ~ ' */' -%}
-            {#- a text that goes on in another line after its semicolon -#}
-            {%- set sql = modules.re.sub('(?<=;)[ ]*\n\\s*(?=[^\\s;])', '\n' ~ comment.replace('\\', '\\\\') ~ '\n', sql) -%}
-        {%- endif -%}
+        {%- set sql = commented(caller(), model if model is defined else none) -%}
         {%- call dbt.statement(name, fetch_result, auto_begin, language) -%}
             {{- sql -}}
         {%- endcall -%}
