@@ -15,7 +15,6 @@ from click.testing import CliRunner, Result
 from ab_pipeline import demo
 from ab_pipeline.cli import main
 from ab_pipeline.experiments.registry import read_registry
-from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline.sample_data.generate import generate
 from ab_pipeline.sample_data.spec import SampleSpec
 from ab_pipeline.settings import ENV_PREFIX, Settings, get_settings
@@ -38,7 +37,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name in [name for name in os.environ if name.startswith(ENV_PREFIX) or name == "DAGSTER_HOME"]:
             del os.environ[name]
         get_settings.cache_clear()
+        # pydantic keeps defaults in what it compiled
+        Settings.model_rebuild(force=True)
         yield place
+    monkeypatch.undo()
+    Settings.model_rebuild(force=True)
     get_settings.cache_clear()
 
 
@@ -66,7 +69,7 @@ def test_it_ends_yesterday_and_its_registry_says_when_its_experiments_run(folder
 
 
 def test_every_command_finds_it_where_there_is_nothing_else_and_says_so(folder: Path, tmp_path: Path) -> None:
-    assert "nothing is built yet" in run("summary").output
+    assert "does not exist yet" in run("summary").output
     run("demo")
     found = run("summary")
     assert found.output.startswith(f"This is the demo, in {folder}: there is no setting and no data of your own.")
@@ -88,7 +91,7 @@ def test_a_file_of_ones_own_never_goes_into_it(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr("ab_pipeline.commands.load.embedded_warehouse", own)
     assert "This is the demo" not in run("load", "user_variant", str(tmp_path / "v.csv")).output
-    assert named == [PROJECT_ROOT / "data" / "warehouse.duckdb"]
+    assert named == [tmp_path / "own.duckdb"]
 
 
 def test_late_rows_come_any_number_of_times(folder: Path) -> None:
