@@ -13,13 +13,13 @@
 {% endmacro %}
 
 
-{#- Before a run: every table of models/state.yml that is not there yet. It commits, since dbt takes back what a hook does
-    in a transaction that a query has opened; without a query, there may be no connection. -#}
+{#- Before a run: every table of models/state.yml that is not there yet, which dbt knows from its look at the schema; most
+    runs do nothing here. It commits, since dbt takes back what a hook does in a transaction that a query has opened;
+    without a query, there may be no connection. -#}
 {% macro prepare_state() %}
     {%- if execute and flags.WHICH in ('run', 'build', 'snapshot') -%}
-        {%- do run_query('select 1') -%}
         {%- set sql %}
-        {%- for table in graph.sources.values() if table.source_name == 'state' %}
+        {%- for table in graph.sources.values() if table.source_name == 'state' and not _build_state_exists(table.name) %}
             {%- set keys = table.config.meta %}
             create table if not exists {{ build_state(table.name) }} (
                 {%- for column in table.columns.values() %}
@@ -28,9 +28,11 @@
             ) {{ table_attributes(keys.get('dist', 'all'), keys.get('sort')) }};
         {%- endfor %}
         {{ drop_retired() }}
-        commit
         {%- endset -%}
-        {{ commented(sql) }}
+        {%- if sql.strip() -%}
+            {%- do run_query('select 1') -%}
+            {{ commented(sql ~ '\ncommit') }}
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 

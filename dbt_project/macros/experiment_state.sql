@@ -53,12 +53,16 @@
 
 {#- Relations that no model builds, of a database that an older version of the project built. -#}
 {% macro drop_retired() %}
+    {%- if _build_state_exists('experiment_metric_days') %}
     drop view if exists {{ build_state('experiment_metric_days') }};
-    {%- for table in ['daily_sums', 'capped_sums', 'reconciliation', 'units'] %}
-    {%- if table != 'units' %}
-    drop table if exists {{ build_state('experiment_' ~ table) }};
     {%- endif %}
-    drop table if exists {{ build_state('built_experiment_' ~ table) }};
-    drop table if exists {{ build_state('built_experiment_' ~ table ~ '_day') }};
+    {%- set sums = ['daily_sums', 'capped_sums', 'reconciliation'] %}
+    {%- set retired = [] %}
+    {%- for name in sums %}{% do retired.append('experiment_' ~ name) %}{% endfor %}
+    {%- for name in sums + ['units'] %}
+        {%- do retired.extend(['built_experiment_' ~ name, 'built_experiment_' ~ name ~ '_day']) %}
+    {%- endfor %}
+    {%- for name in retired if _build_state_exists(name) %}
+    drop table if exists {{ build_state(name) }};
     {%- endfor %}
 {% endmacro %}
