@@ -1,11 +1,9 @@
 """Small assets that fail as real ones do, and a stand-in for Slack."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 from dagster import (
@@ -21,6 +19,8 @@ from dagster import (
     define_asset_job,
     in_process_executor,
 )
+
+from ab_pipeline_tests.http_server import Asked, http_server
 
 DAYS = DailyPartitionsDefinition("2025-01-01")
 
@@ -83,35 +83,21 @@ def slack_stand_in() -> Iterator[SlackStandIn]:
     """An HTTP server that speaks chat.postMessage."""
     slack = SlackStandIn()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            slack.requests += 1
-            is_json = self.headers["Content-Type"].startswith("application/json")
-            post = json.loads(body) if is_json else {key: value[0] for key, value in parse_qs(body).items()}
-            if self.path != "/api/chat.postMessage":
-                answer = {"ok": False, "error": "unknown_method"}
-            elif slack.refusal:
-                answer = {"ok": False, "error": slack.refusal}
-            else:
-                slack.posts.append(post)
-                slack.tokens.add(self.headers["Authorization"])
-                answer = {"ok": True, "ts": "1.0"}
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        body = asked.body.decode()
+        slack.requests += 1
+        is_json = asked.headers["Content-Type"].startswith("application/json")
+        post = json.loads(body) if is_json else {key: value[0] for key, value in parse_qs(body).items()}
+        if asked.path != "/api/chat.postMessage":
+            said = {"ok": False, "error": "unknown_method"}
+        elif slack.refusal:
+            said = {"ok": False, "error": slack.refusal}
+        else:
+            slack.posts.append(post)
+            slack.tokens.add(asked.headers["Authorization"])
+            said = {"ok": True, "ts": "1.0"}
+        return 200, json.dumps(said).encode()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    slack.url = f"http://127.0.0.1:{server.server_port}/api/"
-    try:
+    with http_server(answer) as url:
+        slack.url = f"{url}/api/"
         yield slack
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

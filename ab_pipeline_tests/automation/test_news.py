@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from ab_pipeline.automation.news import Told, news_of
 from ab_pipeline.automation.news_sensor import news_sensor
 from ab_pipeline.automation.slack import DeliveryError
 from ab_pipeline.settings import Settings, SettingsError, load_settings
+from ab_pipeline_tests.http_server import Asked, http_server
 
 LINK = "http://x/experiments/checkout.html"
 BEFORE = Told("keep running")
@@ -142,19 +142,12 @@ def test_what_does_not_arrive_is_told_again_to_that_channel_alone(tmp_path: Path
 def webhook(status: int = 200) -> Iterator[tuple[str, list[bytes]]]:
     got: list[bytes] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            got.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(status)
-            self.end_headers()
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        got.append(asked.body)
+        return status, b""
 
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/hook/hunter2", got
-    server.shutdown()
-    server.server_close()
+    with http_server(answer) as url:
+        yield f"{url}/hook/hunter2", got
 
 
 def test_a_webhook_gets_the_text_and_a_refusal_is_a_sentence_without_its_address() -> None:

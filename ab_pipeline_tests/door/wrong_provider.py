@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
+
+from ab_pipeline_tests.http_server import http_server
 
 CLIENT = "ab"
 _KEYS = {name: RSAKey.generate_key(2048, {"kid": name}) for name in ("right", "wrong")}
@@ -91,26 +91,6 @@ class Provider:
 def wrong_provider() -> Iterator[Provider]:
     """It, on loopback."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, body = provider.answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    provider = Provider(f"http://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with http_server(lambda asked: provider.answer(asked.path)) as url:
+        provider = Provider(url)
         yield provider
-    finally:
-        server.shutdown()
-        server.server_close()

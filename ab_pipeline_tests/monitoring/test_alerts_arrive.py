@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 
 from ab_pipeline.paths import PROJECT_ROOT
 from ab_pipeline_tests.door.served import COMMAND, environment, free_port
+from ab_pipeline_tests.http_server import Asked, http_server
 from ab_pipeline_tests.monitoring.debian import binaries
 from ab_pipeline_tests.monitoring.test_deployed import FOLDER, queries
 
@@ -44,25 +43,12 @@ class Webhook:
 def webhook() -> Iterator[Webhook]:
     found = Webhook("")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            found.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        found.take(json.loads(asked.body))
+        return 200, b""
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with http_server(answer) as found.url:
         yield found
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

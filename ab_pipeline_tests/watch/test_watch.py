@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from ab_pipeline.watch.ping import Ping
 from ab_pipeline.watch.run import METADATA, Watching, watch_of
 from ab_pipeline.watch.server import answers
 from ab_pipeline_tests.doctor.place import beat, make_home
+from ab_pipeline_tests.http_server import Asked, http_server
 
 UP, DOWN, UNKNOWN = Status.UP, Status.DOWN, Status.UNKNOWN
 
@@ -201,27 +201,12 @@ def test_what_is_not_delivered_is_tried_again_and_written_down_once(tmp_path: Pa
 def _somewhere() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     asked: list[tuple[str, str, str]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            asked.append((self.command, self.path, body))
-            self.send_response(200)
-            self.end_headers()
+    def answer(one: Asked) -> tuple[int, bytes]:
+        asked.append((one.method, one.path, one.body.decode()))
+        return 200, b""
 
-        do_GET = do_POST = _answer  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/abc?rid=1", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(answer) as url:
+        yield f"{url}/abc?rid=1", asked
 
 
 def test_the_address_elsewhere_is_asked_while_all_is_well_and_told_what_is_not() -> None:

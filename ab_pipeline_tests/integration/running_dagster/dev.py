@@ -8,9 +8,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
@@ -19,6 +20,16 @@ from ab_pipeline_tests.integration.running_dagster.project import BIN, DagsterPr
 
 # for what takes seconds, on a machine that has much else to do
 PATIENCE = 600.0
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T | None]) -> T:
+    """What a look gives, once it gives something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
 
 
 @dataclass(frozen=True)

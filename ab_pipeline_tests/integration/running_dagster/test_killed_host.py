@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 
 from ab_pipeline.worker import WORKER_TAG, Worker
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
-from ab_pipeline_tests.integration.running_dagster.dev import PATIENCE, dagster_dev
+from ab_pipeline_tests.integration.running_dagster.dev import dagster_dev, until
 from ab_pipeline_tests.integration.running_dagster.project import LAST_DAY, DagsterProject
 
 pytestmark = [
@@ -21,15 +18,6 @@ pytestmark = [
     pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore:Using variable_values:DeprecationWarning"),
 ]
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
 
 
 def test_a_run_its_code_server_and_the_daemon_are_killed_together(built: DagsterProject) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 import psutil
 import pytest
@@ -27,19 +25,10 @@ from ab_pipeline.warm_runs.channel import LOCK, MODULE, TemplateError, call
 from ab_pipeline.warm_runs.launcher import WarmRunLauncher, keep_warm
 from ab_pipeline.worker import WORKER_TAG, Worker
 from ab_pipeline_tests.integration.duckdb_only import duckdb_only
-from ab_pipeline_tests.integration.running_dagster.dev import PATIENCE
+from ab_pipeline_tests.integration.running_dagster.dev import until
 from ab_pipeline_tests.integration.running_dagster.project import DAILY, LAST_DAY, DagsterProject
 
 pytestmark = [duckdb_only, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T | None], patience: float = PATIENCE) -> T:
-    deadline = time.monotonic() + patience
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 class Host:
