@@ -24,6 +24,7 @@ LATE_DATA_SWEEP = "late_data_sweep"
 SNAPSHOTS = "nightly_snapshots"
 TABLE_UPKEEP = "table_upkeep"
 CLEANUP = "nightly_cleanup"
+NIGHTLY_BACKUP = "nightly_backup"
 
 # On a laptop the data is of whenever it was made: yesterday is empty and everything is stale. The sweep is about
 # what changed, and changes are the laptop's as well; and its disk fills like any other.

@@ -44,7 +44,7 @@ def due_sentences(changes: Changes, due: Due, refreshes: Sequence[Refresh], wait
 
 def far_sentence(reached: dt.date, next_at: dt.datetime | None) -> str:
     """On days that are yet to be compared."""
-    when = f"at {_time(next_at)}" if next_at else "at the next look"
+    when = f"at {utc(next_at)}" if next_at else "at the next look"
     return f"days before {reached} are compared {when}: something was written that the days since do not explain"
 
 
@@ -65,12 +65,12 @@ def idle_sentence(said: str) -> str:
 
 def at(said: Sequence[str], now: dt.datetime) -> str:
     """All that a look said, and when."""
-    return "; ".join([*said, f"looked at {_time(now)}"])
+    return "; ".join([*said, f"looked at {utc(now)}"])
 
 
 def busy_sentence(why: str, since: dt.datetime | None, patience: dt.timedelta) -> str:
     """When somebody has the warehouse."""
-    until = f"; it is a failure at {_time(since + patience)}" if since else ""
+    until = f"; it is a failure at {utc(since + patience)}" if since else ""
     return f"{BUSY}: {why}{until}"
 
 
@@ -82,5 +82,6 @@ def _range(refresh: Refresh) -> str:
     return str(refresh.first) if refresh.first == refresh.last else f"{refresh.first} to {refresh.last}"
 
 
-def _time(moment: dt.datetime) -> str:
+def utc(moment: dt.datetime) -> str:
+    """A moment, to the second."""
     return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

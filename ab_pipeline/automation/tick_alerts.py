@@ -19,7 +19,7 @@ from ab_pipeline.automation.alert import Alert
 from ab_pipeline.automation.alerts import AlertDesk
 from ab_pipeline.automation.channels import Deliver
 from ab_pipeline.automation.failures import root_cause
-from ab_pipeline.automation.sentences import BUSY
+from ab_pipeline.automation.sentences import BUSY, utc
 from ab_pipeline.settings import Settings
 
 TICK_FAILURES = "tick_failure_alerts"
@@ -66,7 +66,7 @@ def _alert(instance: DagsterInstance, state: InstigatorState, now: datetime) -> 
     if now - since < _PATIENCE:
         return None
     name = f"{state.instigator_type.value.lower()} {state.instigator_name}"
-    started = f"{since:%Y-%m-%d %H:%M:%S} UTC"
+    started = utc(since)
     return Alert(
         run_id=f"{name} {started}",
         job="",

@@ -12,7 +12,7 @@ from ab_pipeline.doctor.loading import start_loading
 from ab_pipeline.doctor.setup import Setup
 from ab_pipeline.health.backup import BackupState
 from ab_pipeline.health.certificate import end_at, problem_of
-from ab_pipeline.health.disk import Disk
+from ab_pipeline.health.disk import Disk, existing
 from ab_pipeline.maintenance.backup.catalog import backups
 from ab_pipeline.maintenance.object_store import ObjectMissingError, open_store
 from ab_pipeline.raw_data.contract import RAW_TABLES, SCHEMA
@@ -97,8 +97,7 @@ def _is_same_disk(settings: Settings, home: Path) -> bool:
     folder = Path(settings.backup_location)
     if settings.backup_location.startswith("s3://") or not home.exists():
         return False
-    there = next(one for one in (folder, *folder.parents) if one.exists())
-    return there.stat().st_dev == home.stat().st_dev
+    return existing(folder).stat().st_dev == home.stat().st_dev
 
 
 def disk(setup: Setup) -> Iterator[Finding]:

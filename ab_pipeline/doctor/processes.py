@@ -10,14 +10,15 @@ from pathlib import Path
 import psutil
 
 from ab_pipeline.automation.raw_changes import RAW_CHANGES
-from ab_pipeline.automation.schedules import CLEANUP
+from ab_pipeline.automation.schedules import CLEANUP, NIGHTLY_BACKUP
 from ab_pipeline.doctor.finding import Finding, fail, ok, warn
 from ab_pipeline.doctor.setup import Setup
 from ab_pipeline.health.daemon import beats_of
 from ab_pipeline.health.heartbeats import silent
+from ab_pipeline.health.ticks import last_words, newest_tick
+from ab_pipeline.maintenance.running import home_of
 
 _START = "start it: `ab-pipeline daemon`, or `ab-pipeline dev` on one's own machine"
-_BACKUP = "nightly_backup"
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,16 @@ def schedules(setup: Setup) -> Iterator[Finding]:
                 CLEANUP: "what Dagster keeps grows until the disk is full",
             }
             if setup.is_clocked:
-                needed[_BACKUP] = "no backup is made"
+                needed[NIGHTLY_BACKUP] = "no backup is made"
             why = needed.get(name)
             make = fail if why and setup.is_production else warn
             yield make(f"{kind} {name} is switched off{f': {why}' if why else ''}", "switch it on in Dagster's UI")
             continue
-        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
-        if ticks and ticks[0].status == TickStatus.FAILURE:
-            said = ticks[0].error.message.strip().splitlines()[-1:] if ticks[0].error else []
+        newest = newest_tick(instance, state)
+        if newest and newest.status == TickStatus.FAILURE:
             make = fail if name == RAW_CHANGES else warn
             yield make(
-                f"the newest tick of {kind} {name} failed: {''.join(said)}", "its page in Dagster's UI has it all"
+                f"the newest tick of {kind} {name} failed: {last_words(newest)}", "its page in Dagster's UI has it all"
             )
     yield ok("sensors and schedules looked at")
 
@@ -137,8 +137,7 @@ def _command(pid: int, home: Path) -> str | None:
         command = " ".join(process.cmdline())
         if "dagster" not in command and "ab-pipeline" not in command:
             return None
-        used = process.environ().get("DAGSTER_HOME")
+        used = home_of(process)
     except (psutil.Error, OSError):
         return None
-    is_ours = not used or Path(used).expanduser().absolute() == home
-    return command if is_ours else None
+    return command if used in (None, home) else None

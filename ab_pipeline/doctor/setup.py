@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ab_pipeline.errors import UserError
 from ab_pipeline.health.production import is_production
 from ab_pipeline.maintenance.postgres import session
-from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, dagster_storage
+from ab_pipeline.maintenance.storage import DagsterStorage, PostgresStorage, dagster_storage, open_sqlite
 from ab_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Setup:
                     return None if cursor.fetchone()[0] else ""
             if not self.storage.runs.exists():
                 return ""
-            with closing(sqlite3.connect(f"file:{self.storage.runs}?mode=ro", uri=True, timeout=2)) as connection:
+            with closing(open_sqlite(self.storage.runs, "ro", timeout=2)) as connection:
                 connection.execute("select count(*) from sqlite_master").fetchone()
         except UserError as error:
             return str(error)

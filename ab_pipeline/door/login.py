@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from anyio import CapacityLimiter, to_thread
@@ -18,23 +15,17 @@ from starlette.routing import BaseRoute, Route
 from ab_pipeline.door.accounts import AccountsFile, User, is_password_of
 from ab_pipeline.door.audit import NOBODY, Audit, Deed
 from ab_pipeline.door.guard import LOGIN
+from ab_pipeline.door.html import headers, template
 from ab_pipeline.door.identity import Visitor, address_of, begin, visitor_of
 from ab_pipeline.door.sessions import EndedSessions
 from ab_pipeline.door.throttle import Throttle
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 LOGOUT = "/logout"
 _MOST_FORM_BYTES = 4096
 _YEAR_SECONDS = 365 * 24 * 3600
 # each takes 19 MiB and a processor
 _HASHES_AT_ONCE = 2
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self';"
-    " frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
-}
+_HEADERS = headers(has_form=True)
 _logger = logging.getLogger("ab_pipeline.door")
 
 
@@ -140,7 +131,7 @@ def login_page(
     visitor: Visitor | None = None, next_page: str = "/", problem: str = "", status: int = 200, *, has_oidc: bool
 ) -> Response:
     """The form and what went wrong, or who is logged in."""
-    html = _template().render(visitor=visitor, next_page=next_page, problem=problem, has_oidc=has_oidc)
+    html = template("login.html.j2").render(visitor=visitor, next_page=next_page, problem=problem, has_oidc=has_oidc)
     return HTMLResponse(html, status, _HEADERS)
 
 
@@ -171,13 +162,3 @@ async def _form(request: Request) -> dict[str, str] | None:
 
 def _minutes(seconds: int) -> str:
     return f"{seconds} seconds" if seconds < 90 else f"{round(seconds / 60)} minutes"
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template(
-        "login.html.j2"
-    )

@@ -6,26 +6,19 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from functools import cache
 from http.client import HTTPException
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-if TYPE_CHECKING:
-    from jinja2 import Template
+from ab_pipeline.door.html import headers, template
 
 _SECONDS = 3
 _MOST_BYTES = 1_000_000
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
-    " frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
-}
+_HEADERS = headers(has_form=False)
 # what is wrong first
 _ORDER = {"down": 0, "unknown": 1, "up": 2}
 
@@ -45,7 +38,7 @@ class StatusPage:
         said = await to_thread.run_sync(self._asked)
         components = said.get("components", {}) if said else {}
         parts = sorted(components.items(), key=lambda item: (_ORDER.get(item[1]["status"], 0), item[0]))
-        page = _template().render(said=said, parts=parts)
+        page = template("status.html.j2").render(said=said, parts=parts)
         return HTMLResponse(page, 200, _HEADERS)
 
     def _asked(self) -> dict[str, Any] | None:
@@ -62,11 +55,3 @@ class StatusPage:
         except (OSError, HTTPException, ValueError):
             return None
         return said if isinstance(said, dict) and isinstance(said.get("components"), dict) else None
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader
-
-    folder = Path(__file__).with_name("templates")
-    return Environment(loader=FileSystemLoader(folder), autoescape=True).get_template("status.html.j2")

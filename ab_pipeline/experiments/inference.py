@@ -144,10 +144,10 @@ def sequence_information(n_over_planned: float) -> float:
     return (twice_log + math.log(twice_log + 1)) * n_over_planned
 
 
-def sequence_half_width(standard_error: float, information: float) -> float:
+def sequence_half_width(standard_error: float, information: float, alpha: float = ALPHA) -> float:
     """Equation 9, with sigma / sqrt(n) as the standard error."""
     spread = 2 * (information + 1) / information
-    return standard_error * math.sqrt(spread * math.log(math.sqrt(information + 1) / ALPHA))
+    return standard_error * math.sqrt(spread * math.log(math.sqrt(information + 1) / alpha))
 
 
 def detectable_effect(standard_error: float, alpha: float = ALPHA, power: float = POWER) -> float:

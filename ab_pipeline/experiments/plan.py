@@ -9,10 +9,10 @@ from functools import cache
 
 from ab_pipeline.experiments.declaration import Metric, MetricKind, MetricRole
 from ab_pipeline.experiments.few_events import FEWEST_EVENTS
-from ab_pipeline.experiments.inference import POWER, detectable_effect, sequence_information
+from ab_pipeline.experiments.inference import POWER, detectable_effect, sequence_half_width, sequence_information
 from ab_pipeline.experiments.moments import Moments
 from ab_pipeline.experiments.normality import skewness, users_for
-from ab_pipeline.experiments.precision import Family
+from ab_pipeline.experiments.precision import Family, family_of
 from ab_pipeline.experiments.result import Method
 from ab_pipeline.experiments.samples import NoNumberError, Sample, adjusted_samples, raw_samples
 
@@ -211,8 +211,7 @@ def _costs(deciding: Sequence[History], design: Design, users: int) -> Iterable[
 
 
 def _family(histories: Iterable[History], design: Design) -> Family:
-    roles = [one.metric.role for one in histories]
-    return Family(roles.count(MetricRole.PRIMARY) * (len(design.shares) - 1), roles.count(MetricRole.GUARDRAIL))
+    return family_of([one.metric for one in histories], len(design.shares) - 1)
 
 
 @cache
@@ -226,9 +225,7 @@ def _standard_errors(alpha: float, power: float, *, is_sequential: bool) -> floa
 
     def short_of(effect: float) -> float:
         information = sequence_information((effect / detectable_effect(1.0, power=POWER)) ** 2)
-        spread = 2 * (information + 1) / information
-        found = math.sqrt(spread * math.log(math.sqrt(information + 1) / alpha))
-        return effect - found - float(ndtri(power))
+        return effect - sequence_half_width(1.0, information, alpha) - float(ndtri(power))
 
     return float(brentq(short_of, planned, 10 * planned))  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ab_pipeline.experiments.declaration import Experiment, Metric, MetricRole
+from ab_pipeline.experiments.declaration import Metric, MetricRole
 from ab_pipeline.experiments.evidence import AssignedUsers
 from ab_pipeline.experiments.inference import ALPHA, POWER, detectable_effect
 from ab_pipeline.experiments.moments import ALL_USERS
@@ -40,10 +40,10 @@ class Family:
         return 1 - (1 - POWER) / (1 + self.guardrails)
 
 
-def family_of(experiment: Experiment, metrics: Iterable[Metric]) -> Family:
-    """Of an experiment's verdict."""
+def family_of(metrics: Iterable[Metric], treatments: int) -> Family:
+    """Of the verdict on so many treatments."""
     roles = [metric.role for metric in metrics]
-    return Family(roles.count(MetricRole.PRIMARY) * len(experiment.treatments), roles.count(MetricRole.GUARDRAIL))
+    return Family(roles.count(MetricRole.PRIMARY) * treatments, roles.count(MetricRole.GUARDRAIL))
 
 
 def precision_of(subject: Subject, assigned: Iterable[AssignedUsers], as_of: dt.date, family: Family) -> Precision:

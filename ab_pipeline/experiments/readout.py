@@ -47,7 +47,7 @@ def read_out(
     phase = phase_of(experiment, as_of, course, evidence.assigned)
     deciding = decisive(results) if phase.decides_by_plan else always_valid_rows(results)
     crossings = {} if phase.decides_by_plan else crossings_of(course, metrics, start=experiment.start_date)
-    family = family_of(experiment, metrics)
+    family = family_of(metrics, len(experiment.treatments))
     harmless = {
         (subject.metric.metric_id, subject.variant_id)
         for subject in subjects

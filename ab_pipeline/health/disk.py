@@ -12,6 +12,11 @@ _LEAST_SHARE = 0.05
 _ENOUGH_BYTES = 20_000_000_000
 
 
+def existing(folder: Path) -> Path:
+    """A folder, or the nearest above it that is there."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
+
+
 @dataclass(frozen=True)
 class Disk:
     """The file system that a folder is in."""
@@ -23,8 +28,7 @@ class Disk:
     @classmethod
     def of(cls, folder: Path) -> Disk:
         """The one of a folder, or of the nearest above it that exists."""
-        there = next(one for one in (folder, *folder.parents) if one.exists())
-        usage = shutil.disk_usage(there)
+        usage = shutil.disk_usage(existing(folder))
         return cls(folder, usage.free, usage.total)
 
     @property

@@ -1,7 +1,8 @@
-"""What the beats of Dagster's daemon tell: pure functions."""
+"""What the beats of Dagster's daemon tell."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,11 @@ SILENT_SECONDS = 300.0
 # clocks of two hosts differ
 _OVERLAP_SECONDS = 60.0
 _FRESH_SECONDS = 120.0
+
+
+def tolerance(otherwise: float) -> float:
+    """Seconds without a beat, by Dagster's own variable where it is set."""
+    return float(os.environ.get("DAGSTER_DAEMON_HEARTBEAT_TOLERANCE") or otherwise)
 
 
 @dataclass(frozen=True)

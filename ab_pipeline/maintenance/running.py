@@ -24,6 +24,16 @@ def users_of(storage: DagsterStorage, home: Path) -> list[str]:
     return _processes(home)
 
 
+def home_of(process: psutil.Process) -> Path | None:
+    """The DAGSTER_HOME that a process was started with, if any.
+
+    Raises:
+        psutil.Error, OSError: it is another user's, or gone.
+    """
+    used = process.environ().get("DAGSTER_HOME")
+    return Path(used).expanduser().absolute() if used else None
+
+
 def _processes(home: Path) -> list[str]:
     me = psutil.Process()
     not_these = {me.pid, *(parent.pid for parent in me.parents())}
@@ -34,10 +44,10 @@ def _processes(home: Path) -> list[str]:
         if process.info["pid"] in not_these or "dagster" not in command or "watch_orphans" in command:
             continue
         try:
-            used = process.environ().get("DAGSTER_HOME")
+            used = home_of(process)
         except (psutil.Error, OSError):  # of another user, or gone
             continue
-        if used and Path(used).expanduser().absolute() == home:
+        if used == home:
             found.append(f"process {process.info['pid']} ({command[:60]})")
     return found
 

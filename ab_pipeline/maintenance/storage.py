@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,11 @@ class PostgresStorage:
 
 
 DagsterStorage = SqliteStorage | PostgresStorage
+
+
+def open_sqlite(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
+    """A database file that is there, `ro` or `rw`, whatever characters its path has; each statement a transaction."""
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout, isolation_level=None)
 
 
 def dagster_home() -> Path:

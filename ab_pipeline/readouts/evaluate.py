@@ -85,14 +85,14 @@ def evaluate(
     """
     built = _Built(session, files, dt.datetime.now(dt.UTC), compared_days)
     experiments = built.declared.experiments
-    unread = why_unread(session, files, experiments)
-    if experiment_id in unread:
+    unread = why_unread(session, files)
+    if experiment_id in unread and experiment_id not in experiments:
         raise ReadoutError(f"{experiment_id}: {unread[experiment_id]}")
     if experiment_id not in experiments:
         raise ReadoutError(f"no experiment is called {experiment_id!r}: there are {', '.join(experiments)}")
     days = built.days.get(experiment_id)
     if not days:
-        raise ReadoutError(f"{experiment_id}: {why_unread(session, files).get(experiment_id, 'it has no users')}")
+        raise ReadoutError(f"{experiment_id}: {unread.get(experiment_id, 'it has no users')}")
     day = as_of or days[-1]
     if day not in days:
         raise ReadoutError(f"{experiment_id} cannot be read out as of {day}: its days are {days[0]} to {days[-1]}")

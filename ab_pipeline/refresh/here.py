@@ -13,6 +13,7 @@ from dagster import DagsterInstance
 from dagster._core.errors import DagsterRunNotFoundError
 
 from ab_pipeline.automation.failures import EVENT_TYPES, run_alerts
+from ab_pipeline.automation.raw_changes import REFRESH_JOB
 from ab_pipeline.refresh.days import Days
 from ab_pipeline.refresh.home import made
 from ab_pipeline.refresh.run import SUCCESS, Standing, tags_of
@@ -71,7 +72,7 @@ class ThisProcess:
     def _executed(self, run_id: str, days: Days) -> Standing:
         from ab_pipeline.definitions import defs
 
-        job = defs.resolve_job_def("refresh")
+        job = defs.resolve_job_def(REFRESH_JOB)
         self._num_of_assets = len(list(job.asset_layer.executable_asset_keys))
         result = job.execute_in_process(
             instance=self.instance, run_id=run_id, tags=tags_of(days), run_config=_QUIETLY, raise_on_error=False

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import psutil
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 
+from ab_pipeline.automation.raw_changes import REFRESH_JOB
 from ab_pipeline.dbt.error_text import node_errors, without_ansi
+from ab_pipeline.maintenance.running import home_of
 from ab_pipeline.refresh.days import Days, RefreshError
 from ab_pipeline.refresh.run import Standing, tags_of
 from ab_pipeline.settings import Settings
 from ab_pipeline.worker import DATABASE_TAG
 
-JOB = "refresh"
 _SECONDS = 30
 _JOBS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { jobs { name tags { key value } } } } } }"
 _STANDING = """
@@ -62,7 +63,7 @@ class RunningDagster:
             RefreshError: it was refused.
         """
         try:
-            return self.client.submit_job_execution(JOB, tags=tags_of(days))
+            return self.client.submit_job_execution(REFRESH_JOB, tags=tags_of(days))
         except DagsterGraphQLClientError as error:
             raise self._refused(error) from error
 
@@ -83,7 +84,7 @@ class RunningDagster:
     def databases(self) -> set[str]:
         """The names of those that it builds."""
         nodes = self._ask(_JOBS)["repositoriesOrError"].get("nodes", [])
-        jobs = (job for node in nodes for job in node["jobs"] if job["name"] == JOB)
+        jobs = (job for node in nodes for job in node["jobs"] if job["name"] == REFRESH_JOB)
         return {tag["value"] for job in jobs for tag in job["tags"] if tag["key"] == DATABASE_TAG}
 
     def _why(self, run_id: str) -> str:
@@ -166,8 +167,7 @@ def _ports(home: Path) -> list[int]:
         if not any(name in command for name in _SERVERS):
             continue
         try:
-            used = process.environ().get("DAGSTER_HOME")
-            if used and Path(used).expanduser().absolute() == home:
+            if home_of(process) == home:
                 listening = [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
                 ports += [one.laddr.port for one in listening]
         except (psutil.Error, OSError):  # of another user, or gone

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ab_pipeline.health.heartbeats import tolerance
 from ab_pipeline.maintenance.storage import dagster_storage
 from ab_pipeline.standby.leader import FENCED, Say, leading
 
@@ -45,7 +46,7 @@ def run(home: Path, workspace: Path, say: Say) -> None:
 
 def _end_when_hanging(instance: DagsterInstance, say: Say) -> None:
     """Dagster only logs that its threads hang. While the database does not answer, the lock's fence decides."""
-    patience = float(os.environ.get("DAGSTER_DAEMON_HEARTBEAT_TOLERANCE") or HANGS_SECONDS)
+    patience = tolerance(HANGS_SECONDS)
     started, required = time.time(), instance.get_required_daemon_types()
     while True:
         time.sleep(min(_LOOK_SECONDS, patience / 4))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,10 +26,11 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from ab_pipeline.automation.memory import remembered
 from ab_pipeline.automation.raw_changes import RAW_CHANGES
 from ab_pipeline.health.daemon import beats_of
-from ab_pipeline.health.heartbeats import SILENT_SECONDS, Daemons, silent
+from ab_pipeline.health.heartbeats import SILENT_SECONDS, Daemons, silent, tolerance
+from ab_pipeline.health.ticks import last_words, newest_tick
 from ab_pipeline.settings import Settings
 from ab_pipeline.watch.metadata import Metadata
-from ab_pipeline.watch.part import Sample, Seen
+from ab_pipeline.watch.part import Sample, Seen, utc
 
 _LATE_SECONDS = 300.0
 _INTERVALS = 10
@@ -54,9 +54,9 @@ class DagsterParts:
         self._daemons.see(beats, now)
         samples = [Sample("daemon_heartbeat_timestamp_seconds", beat.at, {"daemon": beat.kind}) for beat in beats]
         problems = []
-        if quiet := silent(beats, required, now, _patience()):
+        if quiet := silent(beats, required, now, tolerance(SILENT_SECONDS)):
             said = ", ".join(
-                f"{kind} {f'since {_utc(at)}' if at is not None else 'since ever'}" for kind, at in quiet.items()
+                f"{kind} {f'since {utc(at)}' if at is not None else 'since ever'}" for kind, at in quiet.items()
             )
             problems.append(f"Dagster's daemon is silent: {said}")
         if len(several := self._daemons.at_once(now)) > 1:
@@ -74,7 +74,7 @@ class DagsterParts:
             if state.status == InstigatorStatus.STOPPED:
                 stopped.append(name)
                 continue
-            newest = self._newest_tick(state)
+            newest = newest_tick(self.metadata.instance, state)
             if newest is None or not isinstance(data, SensorInstigatorData):
                 continue
             looked = newest.end_timestamp or newest.timestamp
@@ -84,7 +84,7 @@ class DagsterParts:
                 Sample("sensor_tick_failed", float(is_failed), {"sensor": name}),
             ]
             if now - looked > max(_LATE_SECONDS, _INTERVALS * (data.min_interval or 0)):
-                problems.append(f"{name} has not looked since {_utc(looked)}")
+                problems.append(f"{name} has not looked since {utc(looked)}")
             elif is_failed:
                 problems.append(f"{name} fails: {_error(newest)}")
         return _seen(problems, f"{len(samples) // 2} sensors look", stopped, samples)
@@ -97,7 +97,7 @@ class DagsterParts:
             if state.status == InstigatorStatus.STOPPED:
                 stopped.append(name)
                 continue
-            newest = self._newest_tick(state)
+            newest = newest_tick(self.metadata.instance, state)
             if not isinstance(data, ScheduleInstigatorData):
                 continue
             last = newest.timestamp if newest else data.start_timestamp
@@ -106,7 +106,7 @@ class DagsterParts:
             due = next(schedule_execution_time_iterator(last + 1, data.cron_schedule, self.settings.timezone))
             samples.append(Sample("schedule_due_timestamp_seconds", due.timestamp(), {"schedule": name}))
             if now - due.timestamp() > _LATE_SECONDS:
-                problems.append(f"{name} was due at {_utc(due.timestamp())} and did not start")
+                problems.append(f"{name} was due at {utc(due.timestamp())} and did not start")
             elif newest and newest.status == TickStatus.FAILURE:
                 problems.append(f"{name} failed: {_error(newest)}")
         return _seen(problems, f"{len(samples)} schedules are on time", stopped, samples)
@@ -137,7 +137,7 @@ class DagsterParts:
             since = oldest[0].create_timestamp.timestamp()
             samples.append(Sample("queued_since_timestamp_seconds", since))
             if now - since > _WAITING_SECONDS:
-                problem = f"run {oldest[0].dagster_run.run_id[:8]} has waited since {_utc(since)}"
+                problem = f"run {oldest[0].dagster_run.run_id[:8]} has waited since {utc(since)}"
         going = sum(int(sample.value) for sample in samples if sample.name == "runs")
         return Seen(f"{going} runs wait or work", problem, samples)
 
@@ -177,19 +177,10 @@ class DagsterParts:
             if record.asset_entry.last_materialization
         ]
         newest = max((sample.value for sample in samples), default=None)
-        return Seen(f"the newest build is of {_utc(newest)}" if newest else "nothing is built yet", None, samples)
+        return Seen(f"the newest build is of {utc(newest)}" if newest else "nothing is built yet", None, samples)
 
     def _states(self, kind: InstigatorType) -> Iterator[InstigatorState]:
         yield from self.metadata.instance.all_instigator_state(instigator_type=kind)
-
-    def _newest_tick(self, state: InstigatorState) -> InstigatorTick | None:
-        ticks = self.metadata.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
-        return ticks[0] if ticks else None
-
-
-def _patience() -> float:
-    """Dagster's own variable for it, where it is set."""
-    return float(os.environ.get("DAGSTER_DAEMON_HEARTBEAT_TOLERANCE") or SILENT_SECONDS)
 
 
 def is_running(metadata: Metadata, schedule: str) -> bool | None:
@@ -206,12 +197,7 @@ def _seen(problems: list[str], says: str, stopped: list[str], samples: list[Samp
 
 
 def _error(tick: InstigatorTick) -> str:
-    lines = tick.error.message.strip().splitlines() if tick.error else []
-    return lines[-1][:200] if lines else "without a word"
-
-
-def _utc(at: float) -> str:
-    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return last_words(tick)[:200] or "without a word"
 
 
 def _midnight(day: dt.date) -> float:

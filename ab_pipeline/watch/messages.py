@@ -13,7 +13,7 @@ from ab_pipeline.automation.alert import Alert, Outcome, Record
 from ab_pipeline.automation.alert_file import AlertFile
 from ab_pipeline.automation.channels import Deliver
 from ab_pipeline.automation.slack import DeliveryError
-from ab_pipeline.watch.part import Reading, Status
+from ab_pipeline.watch.part import Reading, Status, utc
 
 PATIENCE_SECONDS = 60.0
 FILE = "watch.json"
@@ -38,7 +38,7 @@ class Messages:
         self._told = told
         for name, one in readings.items():
             if one.status == Status.DOWN and name not in told and now - one.since >= PATIENCE_SECONDS:
-                text = f"DOWN: {name} since {_utc(one.since)}\n> {one.says}\n{self.link}"
+                text = f"DOWN: {name} since {utc(one.since)}\n> {one.says}\n{self.link}"
                 if self._sent(name, text, one, "ERROR", now):
                     self._remember({**told, name: one.since})
             elif one.status == Status.UP and name in told:
@@ -65,14 +65,14 @@ class Messages:
 
     def _write(self, name: str, one: Reading, severity: str, outcome: Outcome, now: float) -> None:
         alert = Alert(
-            run_id=f"watch {name} {_utc(one.since)}",
+            run_id=f"watch {name} {utc(one.since)}",
             job="",
             subjects=(f"watch: {name}",),
             severity=severity,
             owners=(),
             days="",
             error=(one.says,),
-            since=_utc(one.since),
+            since=utc(one.since),
         )
         try:
             self.alerts.append(Record.of(alert, self.link, dt.datetime.fromtimestamp(now, dt.UTC), outcome, 0))
@@ -95,7 +95,3 @@ def _read(path: Path) -> dict[str, float]:
         return {str(name): float(since) for name, since in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def _utc(at: float) -> str:
-    return f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ab_pipeline.errors import UserError
 from ab_pipeline.maintenance.postgres import session
-from ab_pipeline.maintenance.storage import PostgresStorage, SqliteStorage, dagster_storage
+from ab_pipeline.maintenance.storage import PostgresStorage, SqliteStorage, dagster_storage, open_sqlite
 from ab_pipeline.standby.leader import LEADER_KEY
 from ab_pipeline.watch.part import Sample, Seen
 
@@ -84,7 +83,7 @@ def _has_beats(cursor: Any) -> bool:
 def _sqlite(storage: SqliteStorage) -> list[Sample]:
     if not storage.runs.exists():
         raise NotOpenError(f"{storage}: {_NOT_RUN}")
-    with closing(sqlite3.connect(f"file:{storage.runs}?mode=ro", uri=True, timeout=_SECONDS)) as connection:
+    with closing(open_sqlite(storage.runs, "ro", timeout=_SECONDS)) as connection:
         tables = {name for (name,) in connection.execute("select name from sqlite_master")}
         if "daemon_heartbeats" not in tables or not _has_beats(connection.cursor()):
             raise NotOpenError(f"{storage}: {_NOT_RUN}")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 import socket
-import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ab_pipeline.automation.schedules import NIGHTLY_BACKUP
 from ab_pipeline.health.backup import BackupState
-from ab_pipeline.health.certificate import end_at, end_of_file, problem_of
+from ab_pipeline.health.certificate import anybodys, end_at, end_of_file, problem_of
 from ab_pipeline.health.disk import Disk
 from ab_pipeline.maintenance.backup.catalog import backups
 from ab_pipeline.maintenance.object_store import ObjectMissingError, open_store
@@ -24,7 +24,6 @@ from ab_pipeline.watch.metadata import Metadata
 from ab_pipeline.watch.part import Sample, Seen
 
 _SECONDS = 4
-NIGHTLY_BACKUP = "nightly_backup"
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,9 @@ class OtherParts:
 
     def web(self) -> Seen:
         """Whether the web server answers."""
-        # whether the certificate is anybody's is the browser's to judge, its end is told of elsewhere
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
-            with urllib.request.urlopen(f"{self.web_url.rstrip('/')}/healthz", timeout=_SECONDS, context=context):
+            # the end of its certificate is told of elsewhere
+            with urllib.request.urlopen(f"{self.web_url.rstrip('/')}/healthz", timeout=_SECONDS, context=anybodys()):
                 return Seen(f"{self.web_url} answers")
         except urllib.error.HTTPError as error:
             error.close()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from ab_pipeline.automation import sentences
+
 _SECONDS_TO_WAIT = 0.5
+
+
+def utc(at: float) -> str:
+    """Seconds since 1970, as people are told of them."""
+    return sentences.utc(dt.datetime.fromtimestamp(at, dt.UTC))
 
 
 class Status(StrEnum):

@@ -25,6 +25,7 @@ from dagster import (
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ab_pipeline.assets.dbt import WAREHOUSE_POOL
+from ab_pipeline.automation.schedules import NIGHTLY_BACKUP
 from ab_pipeline.maintenance.backup.catalog import expire, find
 from ab_pipeline.maintenance.backup.manifest import Manifest
 from ab_pipeline.maintenance.backup.retention import Kept
@@ -68,7 +69,7 @@ def backup_definitions(settings: Settings) -> BackupDefinitions:
             execution_timezone=settings.timezone,
             default_status=_STATUS[settings.target],
         )
-        for name, started, cron in (("nightly_backup", backup, "0 5 * * *"), ("weekly_drill", drill, "0 6 * * 0"))
+        for name, started, cron in ((NIGHTLY_BACKUP, backup, "0 5 * * *"), ("weekly_drill", drill, "0 6 * * 0"))
     ]
     return BackupDefinitions(check, [backup, drill], schedules)
 

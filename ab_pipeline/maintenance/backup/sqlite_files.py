@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ab_pipeline.maintenance.backup.manifest import MATERIALIZED_PARTITIONS, Contents, Digest, partition_digests
-from ab_pipeline.maintenance.storage import SqliteStorage, StorageError
+from ab_pipeline.maintenance.storage import SqliteStorage, StorageError, open_sqlite
 
 _STILL_SECONDS = 3600
 _LOCK_SECONDS = 0.2
@@ -205,7 +205,7 @@ def _pin(path: Path, pins: ExitStack) -> sqlite3.Connection:
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=_LOCK_SECONDS, isolation_level=None)
+    return open_sqlite(path, mode, _LOCK_SECONDS)
 
 
 def _state(path: Path) -> tuple[float, ...]:
